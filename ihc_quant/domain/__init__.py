@@ -1,0 +1,1 @@
+"""What the words mean: geometry, slide facts, tiles, stains, cells, scores, provenance. Values only."""

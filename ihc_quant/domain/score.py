@@ -1,0 +1,127 @@
+"""Counts that add, and the scores derived from them once, at the end."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class CellCounts:
+    """Cells of each grade and the area they were counted in. A monoid: counts add over tiles, slides and biopsies.
+
+    Examples
+    --------
+    >>> CellCounts(8, 1, 1, 0, 100.0) + CellCounts(2, 0, 0, 1, 50.0)
+    CellCounts(negative=10, one_plus=1, two_plus=1, three_plus=1, area_um2=150.0)
+    """
+
+    negative: int = 0
+    one_plus: int = 0
+    two_plus: int = 0
+    three_plus: int = 0
+    area_um2: float = 0.0
+
+    def __post_init__(self) -> None:
+        if min(self.negative, self.one_plus, self.two_plus, self.three_plus) < 0 or not self.area_um2 >= 0:
+            raise ValueError(f"counts and areas are not negative, got {self}")
+
+    def __add__(self, other: "CellCounts") -> "CellCounts":
+        return CellCounts(
+            self.negative + other.negative,
+            self.one_plus + other.one_plus,
+            self.two_plus + other.two_plus,
+            self.three_plus + other.three_plus,
+            self.area_um2 + other.area_um2,
+        )
+
+    @property
+    def positive(self) -> int:
+        """Cells of any positive grade."""
+        return self.one_plus + self.two_plus + self.three_plus
+
+    @property
+    def total(self) -> int:
+        """All cells, the denominator of every fraction."""
+        return self.negative + self.positive
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A confidence interval.
+
+    Attributes
+    ----------
+    low, high : float
+        In the unit of the estimate.
+    level : float
+        Confidence, for example 0.95.
+    method : str
+        How it was made, as a page prints it.
+    reliable : bool
+        False where the method's own conditions are not met; ``note`` then says why.
+    note : str
+        Empty, or the reason.
+    """
+
+    low: float
+    high: float
+    level: float
+    method: str
+    reliable: bool = True
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.low <= self.high:
+            raise ValueError(f"an interval runs upwards, got {self.low} to {self.high}")
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A figure with its intervals, or the reason why there is none.
+
+    Attributes
+    ----------
+    value : float or None
+        None where it cannot be evaluated; never 0 and never NaN in its place.
+    unit : str
+        ``"fraction"``, ``"cells/mm²"`` or ``"H-score"``.
+    intervals : tuple of Interval
+        Empty where there is no value.
+    reason : str
+        Why there is no value; empty otherwise.
+    """
+
+    value: float | None
+    unit: str
+    intervals: tuple[Interval, ...] = ()
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        if (self.value is None) != bool(self.reason):
+            raise ValueError("an estimate has either a value or a reason")
+
+
+@dataclass(frozen=True, slots=True)
+class MarkerScore:
+    """Scores of one marker on one section.
+
+    Attributes
+    ----------
+    marker : str
+        One of ``ihc_quant.domain.stain.MARKERS``.
+    counts : CellCounts
+        What everything below is derived from; ``counts.total`` is the printed denominator.
+    positive_fraction : Estimate
+        Positive cells over all nucleated cells, 0 to 1.
+    positive_density_per_mm2 : Estimate
+        Positive cells over the analysed area.
+    h_score : Estimate
+        0 to 300.
+    cautions : tuple of str
+        Sentences that must stand beside the figures, for example "low count".
+    """
+
+    marker: str
+    counts: CellCounts
+    positive_fraction: Estimate
+    positive_density_per_mm2: Estimate
+    h_score: Estimate
+    cautions: tuple[str, ...] = ()

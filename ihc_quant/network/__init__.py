@@ -1,0 +1,1 @@
+"""Pixels to maps: the network, its weights and the runtimes that run it."""

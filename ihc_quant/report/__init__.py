@@ -1,0 +1,1 @@
+"""Results to pages, pictures and text. Values in, values out: nothing here writes a file."""

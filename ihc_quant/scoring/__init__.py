@@ -1,0 +1,1 @@
+"""Cells to scores: calls, grades, counts that add, intervals."""

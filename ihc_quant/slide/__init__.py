@@ -1,0 +1,1 @@
+"""Files to pixels. The only folder that imports openslide and tifffile."""

@@ -1,0 +1,1 @@
+"""Colour to optical density: density, unmixing, stain vectors and white point of a slide."""

@@ -1,0 +1,1 @@
+"""Painted slides whose cells are known by construction."""

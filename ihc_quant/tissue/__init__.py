@@ -1,0 +1,1 @@
+"""Where to look: tissue mask, fragments and the plan of tiles."""

@@ -1,0 +1,1 @@
+"""What train.py needs: data sources, splits, augmentation and losses."""
