@@ -3,9 +3,10 @@
 Two frames are in use, and two types keep them apart:
 
 * the **level-0 plane** of the slide (suffix ``_l0``): pixels of the finest level, as OpenSlide counts them, the
-  origin at the corner of pixel (0, 0), so that the centre of that pixel is (0.5, 0.5). The slide's bounds do not move it.
-* a **grid** (suffix ``_px``): square pixels of a stated size in µm that share the origin of the level-0 plane. The network
-  works on one grid of 0.5 µm, the tissue mask on a coarser one.
+  origin at the corner of pixel (0, 0), so that the centre of that pixel is (0.5, 0.5). The slide's bounds do not
+  move it.
+* a **grid** (suffix ``_px``): square pixels of a stated size in µm that share the origin of the level-0 plane. The
+  network works on one grid of 0.5 µm, the tissue mask on a coarser one.
 """
 
 import math
@@ -119,8 +120,8 @@ class Mpp:
 class Grid:
     """Square pixels of ``pixel_um`` µm laid over a slide, sharing the origin of its level-0 plane.
 
-    Grid pixel (i, j) covers [i, i + 1) × [j, j + 1) in grid coordinates. Conversions are exact products of floats: nothing
-    is rounded, so nothing drifts over a slide.
+    Grid pixel (i, j) covers [i, i + 1) × [j, j + 1) in grid coordinates. Conversions are exact products of floats:
+    nothing is rounded, so nothing drifts over a slide.
 
     Examples
     --------

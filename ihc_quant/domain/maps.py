@@ -13,7 +13,8 @@ class CellMaps:
     Attributes
     ----------
     centre : ndarray, shape (H, W), float32
-        A peak of about 1.5 µm standard deviation at the centre of each nucleus; its height is the confidence in the cell.
+        A peak of about 1.5 µm standard deviation at the centre of each nucleus; its height is the confidence in the
+        cell.
     extent : ndarray, shape (H, W), float32
         Probability that the pixel belongs to a nucleus.
     positivity : ndarray, shape (H, W), float32
