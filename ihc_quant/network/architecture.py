@@ -1,0 +1,149 @@
+"""The network: a compact U-Net on pixels folded into channels.
+
+Encoder, decoder, head and nothing else. Two by two pixels are folded into channels first, so the costly full resolution
+is never convolved; the head unfolds its answer to full resolution again. Skips are added, not concatenated, which halves
+the work of the decoder. Nothing depends on the size of the input: batch normalisation uses stored statistics, and the
+input is 0 on white glass, so that zero padding at a border looks like empty glass.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+MAP_NAMES: tuple[str, str, str] = ("centre", "extent", "positivity")
+"""The maps, in the order of the head's channels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """Shape of the network; stands in the weights' card.
+
+    Attributes
+    ----------
+    widths : tuple of int
+        Channels of each level, finest first.
+    encoder_blocks, decoder_blocks : tuple of int
+        Convolutions that follow the first one of a level; the coarsest level has no decoder.
+    fold : int
+        Pixels folded into channels along each axis before the first level.
+    """
+
+    widths: tuple[int, ...] = (24, 48, 96, 128)
+    encoder_blocks: tuple[int, ...] = (1, 2, 2, 2)
+    decoder_blocks: tuple[int, ...] = (1, 1, 1)
+    fold: int = 2
+
+    def __post_init__(self) -> None:
+        levels = len(self.widths)
+        if levels < 2 or len(self.encoder_blocks) != levels or len(self.decoder_blocks) != levels - 1:
+            raise ValueError(f"an architecture of {levels} levels needs as many encoder and one fewer decoder entries")
+        if min(*self.widths, self.fold) < 1:
+            raise ValueError("widths and fold are positive")
+
+    @property
+    def stride_px(self) -> int:
+        """Pixels of the input in one of the coarsest level; sizes and positions of tiles are multiples of it."""
+        return int(self.fold * 2 ** (len(self.widths) - 1))
+
+
+class ConvBlock(nn.Sequential):
+    """3 × 3 convolution, batch normalisation, rectifier."""
+
+    def __init__(self, channels_in: int, channels_out: int, stride: int = 1) -> None:
+        super().__init__(
+            nn.Conv2d(channels_in, channels_out, 3, stride, 1, bias=False),
+            nn.BatchNorm2d(channels_out),
+            nn.ReLU(inplace=True),
+        )
+
+
+class CellNetwork(nn.Module):
+    """Maps an image to the logits of three maps.
+
+    Parameters
+    ----------
+    architecture : Architecture
+        Widths and depths.
+    """
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        self.architecture = architecture
+        widths, fold = architecture.widths, architecture.fold
+        self.encoder = nn.ModuleList()
+        channels = 3 * fold * fold
+        for level, (width, blocks) in enumerate(zip(widths, architecture.encoder_blocks, strict=True)):
+            first = ConvBlock(channels, width, stride=1 if level == 0 else 2)
+            self.encoder.append(nn.Sequential(first, *(ConvBlock(width, width) for _ in range(blocks))))
+            channels = width
+        self.lateral = nn.ModuleList()
+        self.decoder = nn.ModuleList()
+        for level in reversed(range(len(widths) - 1)):
+            self.lateral.append(nn.Conv2d(widths[level + 1], widths[level], 1))
+            blocks = architecture.decoder_blocks[level]
+            self.decoder.append(nn.Sequential(*(ConvBlock(widths[level], widths[level]) for _ in range(blocks))))
+        self.head = nn.Conv2d(widths[0], len(MAP_NAMES) * fold * fold, 1)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return logits.
+
+        Parameters
+        ----------
+        image : Tensor, shape (N, 3, H, W), float32
+            ``normalise``d; H and W multiples of ``architecture.stride_px``.
+
+        Returns
+        -------
+        Tensor, shape (N, 3, H, W), float32
+            Logits in the order of ``MAP_NAMES``.
+        """
+        features = functional.pixel_unshuffle(image, self.architecture.fold)
+        skips = []
+        for stage in self.encoder:
+            features = stage(features)
+            skips.append(features)
+        features = skips.pop()
+        for lateral, stage in zip(self.lateral, self.decoder, strict=True):
+            up = functional.interpolate(lateral(features), scale_factor=2.0, mode="nearest")
+            features = stage(up + skips.pop())
+        return functional.pixel_shuffle(self.head(features), self.architecture.fold)
+
+
+def normalise(rgb: Tensor) -> Tensor:
+    """Return the network's input: 0 on white glass, 1 on black.
+
+    Parameters
+    ----------
+    rgb : Tensor, shape (N, H, W, 3), uint8
+        sRGB.
+
+    Returns
+    -------
+    Tensor, shape (N, 3, H, W), float32
+    """
+    return 1.0 - rgb.permute(0, 3, 1, 2).to(torch.float32) / 255.0
+
+
+class CalibratedNetwork(nn.Module):
+    """The network from sRGB to probabilities, with the calibration of the positivity map folded in.
+
+    Parameters
+    ----------
+    network : CellNetwork
+        Trained network.
+    slope, intercept : float
+        Platt scaling of the positivity logit: p = sigmoid(slope · logit + intercept).
+    """
+
+    def __init__(self, network: CellNetwork, slope: float, intercept: float) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("slope", torch.tensor([1.0, 1.0, slope]).reshape(1, 3, 1, 1))
+        self.register_buffer("intercept", torch.tensor([0.0, 0.0, intercept]).reshape(1, 3, 1, 1))
+
+    def forward(self, rgb: Tensor) -> Tensor:
+        """Return the maps as probabilities, shape (N, 3, H, W), for sRGB uint8 of shape (N, H, W, 3)."""
+        logits = self.network(normalise(rgb))
+        return torch.sigmoid(logits * self.slope + self.intercept)

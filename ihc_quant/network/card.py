@@ -1,0 +1,133 @@
+"""The card of a set of weights: what they are, what they learned from and how far they may be trusted.
+
+Reading a card imports no torch, so that commands which only list weights start at once.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ihc_quant.errors import WeightsError
+
+WEIGHTS_FOLDER = Path(__file__).resolve().parents[2] / "weights"
+"""Where the shipped weights lie."""
+
+
+class CardPart(BaseModel):
+    """A frozen part of a card that refuses unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ArchitectureCard(CardPart):
+    """See ``ihc_quant.network.architecture.Architecture``."""
+
+    widths: tuple[int, ...]
+    encoder_blocks: tuple[int, ...]
+    decoder_blocks: tuple[int, ...]
+    fold: int
+
+
+class Calibration(CardPart):
+    """Platt scaling of the positivity logit and where it was fitted."""
+
+    slope: float
+    intercept: float
+    fitted_on: str
+
+
+class Thresholds(CardPart):
+    """Operating points, chosen on patients that the training never saw.
+
+    Attributes
+    ----------
+    centre : float
+        Least height of a peak of the centre map.
+    extent : float
+        Least probability of a nucleus pixel.
+    positive : float
+        Least calibrated probability of a positive cell.
+    uncertain : tuple of float
+        Band of ``p_positive`` within which a call is uncertain.
+    """
+
+    centre: float = Field(gt=0, lt=1)
+    extent: float = Field(gt=0, lt=1)
+    positive: float = Field(gt=0, lt=1)
+    uncertain: tuple[float, float]
+
+
+class DataSource(CardPart):
+    """A set that the weights learned from or were tested on."""
+
+    name: str
+    licence: str
+    role: str
+    images: int
+
+
+class WeightsCard(CardPart):
+    """All that is stated of a set of weights."""
+
+    name: str
+    created: str
+    sha256: str
+    pixel_um: float = Field(gt=0)
+    normalisation: str
+    architecture: ArchitectureCard
+    calibration: Calibration
+    thresholds: Thresholds
+    licence: str
+    validated_for: str
+    sources: tuple[DataSource, ...]
+    split: dict[str, list[str]]
+    seed: int
+    metrics: dict[str, Any]
+    known_failures: tuple[str, ...]
+    training: dict[str, Any]
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def resolve_card(weights: str | Path) -> Path:
+    """Return the path of a card, given the name of shipped weights or the path of a card or of a weights file.
+
+    Raises
+    ------
+    WeightsError
+        Where there is no such card.
+    """
+    named = WEIGHTS_FOLDER / f"{weights}.json"
+    path = named if named.is_file() else Path(weights)
+    if path.suffix == ".safetensors":
+        path = path.with_suffix(".json")
+    if not path.is_file():
+        shipped = ", ".join(sorted(card.stem for card in WEIGHTS_FOLDER.glob("*.json"))) or "none"
+        raise WeightsError(f"{weights}: no such weights; name a card file, or one of the shipped weights ({shipped}).")
+    return path
+
+
+def read_card(path: Path) -> WeightsCard:
+    """Read and validate a card.
+
+    Raises
+    ------
+    WeightsError
+        Where it cannot be read or is not a card.
+    """
+    try:
+        return WeightsCard.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError) as error:
+        raise WeightsError(f"{path}: the weights' card cannot be read; check the file and its permissions.") from error
+    except (ValueError, ValidationError) as error:
+        raise WeightsError(f"{path}: this is not a valid weights' card; fetch the weights again.") from error
