@@ -60,7 +60,7 @@ class TorchPredictor:
         self._stride_px = network.architecture.stride_px
         self._device = torch.device(device)
         model = CalibratedNetwork(fused(network), card.calibration.slope, card.calibration.intercept)
-        self._model = model.eval().to(self._device, memory_format=torch.channels_last)
+        self._model = model.eval().to(self._device).to(memory_format=torch.channels_last)
         threads = max(1, (os.cpu_count() or 1) // workers)
         if self._device.type == "cpu":
             torch.set_num_threads(threads)
@@ -173,7 +173,9 @@ def fused(network: CellNetwork) -> CellNetwork:
     """Fold each batch normalisation into its convolution, in place; the network must be in evaluation mode."""
     for module in network.modules():
         if isinstance(module, ConvBlock) and isinstance(module[1], torch.nn.BatchNorm2d):
-            module[0] = fuse_conv_bn_eval(module[0], module[1])
+            convolution = module[0]
+            assert isinstance(convolution, torch.nn.Conv2d)
+            module[0] = fuse_conv_bn_eval(convolution, module[1])
             module[1] = torch.nn.Identity()
     return network
 

@@ -1,6 +1,5 @@
 """Weights on disk: safetensors beside a JSON card whose digest they must match. No pickle is ever read."""
 
-import os
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -16,7 +15,7 @@ def save_tensors(tensors: dict[str, Tensor], path: Path) -> str:
     """Write tensors as safetensors, whole or not at all, and return the file's SHA-256."""
     partial = path.with_name(path.name + ".partial")
     save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, partial)
-    os.replace(partial, path)
+    partial.replace(path)
     return file_sha256(path)
 
 
