@@ -1,9 +1,9 @@
 """The network: a compact U-Net on pixels folded into channels.
 
 Encoder, decoder, head and nothing else. Two by two pixels are folded into channels first, so the costly full
-resolution is never convolved; the head unfolds its answer to full resolution again. Skips are added, not concatenated,
-which halves the work of the decoder. Nothing depends on the size of the input: batch normalisation uses stored statistics, and the
-input is 0 on white glass, so that zero padding at a border looks like empty glass.
+resolution is never convolved; the head unfolds its answer to full resolution again. Skips are added, not
+concatenated, which halves the work of the decoder. Nothing depends on the size of the input: batch normalisation uses
+stored statistics, and the input is 0 on white glass, so that zero padding at a border looks like empty glass.
 """
 
 from dataclasses import dataclass
