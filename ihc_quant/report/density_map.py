@@ -1,0 +1,82 @@
+"""Density of cells over tissue, smoothed, and its colours."""
+
+import math
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ihc_quant.report.figures import UM2_PER_MM2
+
+SMOOTHING_UM = 100.0
+"""Standard deviation of the heat map's Gaussian kernel. Twelve lymphocytes wide: structure of tissue, not of cells."""
+
+
+def positive_density(
+    x_px: NDArray[np.float64],
+    y_px: NDArray[np.float64],
+    tissue_mask: NDArray[np.bool_],
+    pixel_um: float,
+    sigma_um: float,
+) -> NDArray[np.float32]:
+    """Return the smoothed density of cells over the tissue.
+
+    Cells and tissue area are smoothed with the same Gaussian kernel and then divided, so that density does not fall
+    towards the tissue's edge.
+
+    Parameters
+    ----------
+    x_px, y_px : ndarray, shape (n,), float64
+        Cells, in pixels of the mask; those outside it do not count.
+    tissue_mask : ndarray, shape (H, W), bool
+        Where tissue is.
+    pixel_um : float
+        Width of a pixel of the mask in µm.
+    sigma_um : float
+        Standard deviation of the kernel in µm.
+
+    Returns
+    -------
+    ndarray, shape (H, W), float32
+        Cells per mm² where tissue is, 0 elsewhere.
+    """
+    height, width = tissue_mask.shape
+    column, row = np.floor(x_px).astype(np.int64), np.floor(y_px).astype(np.int64)
+    inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+    place = row[inside] * width + column[inside]
+    cells = np.bincount(place, minlength=height * width).reshape(height, width).astype(np.float32)
+    area_mm2 = tissue_mask.astype(np.float32) * np.float32(pixel_um**2 / UM2_PER_MM2)
+    sigma_px = sigma_um / pixel_um
+    smooth_cells, smooth_area = _blur(cells * tissue_mask, sigma_px), _blur(area_mm2, sigma_px)
+    density = np.zeros((height, width), np.float32)
+    np.divide(smooth_cells, smooth_area, out=density, where=tissue_mask & (smooth_area > 0))
+    return density
+
+
+def round_up(value: float) -> float:
+    """Return the next round number that is not below ``value``; 1 for 0.
+
+    Examples
+    --------
+    >>> round_up(1234.0), round_up(50.0), round_up(0.0)
+    (1250.0, 50.0, 1.0)
+    """
+    if value <= 0:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(value))
+    return next(
+        step * power for step in (1, 1.25, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 12.5) if step * power >= value * (1 - 1e-9)
+    )
+
+
+def viridis(level: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return viridis (Smith and van der Walt 2015): even steps to the eye, also to a colour-blind one and in grey."""
+    bgr = cv2.applyColorMap(level, cv2.COLORMAP_VIRIDIS)
+    return np.ascontiguousarray(bgr[..., ::-1])
+
+
+def _blur(values: NDArray[np.float32], sigma_px: float) -> NDArray[np.float32]:
+    if sigma_px < 0.3:
+        return values
+    size = 2 * math.ceil(3 * sigma_px) + 1
+    return np.asarray(cv2.GaussianBlur(values, (size, size), sigma_px, borderType=cv2.BORDER_CONSTANT), np.float32)
