@@ -1,0 +1,225 @@
+"""White point and stain vectors of a slide, estimated once from its overview or from a sample of its pixels.
+
+The pipeline measures with the reference vectors and the estimated white point. Estimated vectors are recorded, so that
+quality control can say how far a slide's colours lie from the reference; they differ with the amount of each stain, and
+a slide with little chromogen would otherwise be scored against a vector made of noise.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ihc_quant.domain.stain import REFERENCE_DAB, REFERENCE_HEMATOXYLIN, StainMatrix, StainVector
+from ihc_quant.stain.density import FULL_WHITE, White, optical_density, require_rgb
+from ihc_quant.stain.unmixing import unmixing_matrix
+
+GLASS_MIN_INTENSITY = 185
+"""Darkest channel of empty glass; scanners are set to show it at 220 to 255."""
+
+GLASS_MAX_CHROMA = 14
+"""Largest difference between the channels of empty glass, of 255; a pale hematoxylin or DAB haze exceeds it."""
+
+GLASS_MAX_RANGE = 5
+"""Largest difference of green within 3 × 3 overview pixels of empty glass: sensor and JPEG noise, but no tissue."""
+
+MIN_BACKGROUND_SHARE = 0.02
+"""Share of the overview that must be empty glass; below it the estimate would rest on holes and pale tissue."""
+
+MIN_PIXEL_OD = 0.15
+"""Mean optical density below which a pixel's direction is mostly noise (Macenko 2009, 10.1109/ISBI.2009.5193250)."""
+
+DOMINANT_SHARE = 0.65
+"""Share of a pixel's stain density that makes one stain dominant, by the reference vectors."""
+
+MIN_STAIN_PIXELS = 200
+"""Pixels that must be dominated by a stain before its vector is estimated."""
+
+ANGLE_PERCENTILE = 5.0
+"""Robust extreme of the angles in the stain plane, in per cent from either end (Macenko takes 1; rare pigment and red
+cells lie beyond it)."""
+
+MAX_DEVIATION_DEGREES = 20.0
+"""Largest plausible angle between an estimated and a reference vector; hematoxylin and DAB are 37° apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class WhitePoint:
+    """Intensity of empty glass.
+
+    Attributes
+    ----------
+    rgb : tuple of float
+        (R, G, B), 0 to 255.
+    source : str
+        ``"estimated"`` or ``"assumed"``.
+    background_share : float
+        Share of the overview that is empty glass, 0 to 1.
+    reason : str
+        Why it was assumed; empty otherwise.
+    """
+
+    rgb: White
+    source: str
+    background_share: float
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StainEstimate:
+    """Stain vectors of a slide and how they came about.
+
+    Attributes
+    ----------
+    stains : StainMatrix
+        The estimated vectors, or the reference ones; its ``source`` says which.
+    hematoxylin_deviation_degrees, chromogen_deviation_degrees : float or None
+        Angle between the estimated and the reference vector, also where the estimate was refused; None where there was
+        too little stain to estimate.
+    reason : str
+        Why the reference vectors stand; empty where the estimate does.
+    """
+
+    stains: StainMatrix
+    hematoxylin_deviation_degrees: float | None
+    chromogen_deviation_degrees: float | None
+    reason: str = ""
+
+    @property
+    def stain_deviation_degrees(self) -> float | None:
+        """The larger of the two angles; None where there was no estimate."""
+        if self.hematoxylin_deviation_degrees is None or self.chromogen_deviation_degrees is None:
+            return None
+        return max(self.hematoxylin_deviation_degrees, self.chromogen_deviation_degrees)
+
+
+def reference_stains(white: White = FULL_WHITE) -> StainMatrix:
+    """Return QuPath's default hematoxylin and DAB vectors with a white point."""
+    return StainMatrix(REFERENCE_HEMATOXYLIN, (REFERENCE_DAB,), white, "reference")
+
+
+def estimate_white_point(overview: NDArray[np.uint8]) -> WhitePoint:
+    """Return the intensity of empty glass of a slide.
+
+    Glass is bright, unsaturated and even. Pure 255 is left out where other glass exists: scanners and readers fill
+    places that were never scanned with it.
+
+    Parameters
+    ----------
+    overview : ndarray, shape (H, W, 3), uint8
+        The slide at a few µm per pixel, or a picture.
+
+    Returns
+    -------
+    WhitePoint
+        The median colour of the brightest glass, or 255 with the reason where less than ``MIN_BACKGROUND_SHARE`` of the
+        overview is glass.
+    """
+    require_rgb(overview)
+    glass = _is_glass(overview)
+    filled = (overview == 255).all(axis=2)
+    scanned = max(1, int(np.count_nonzero(~filled)))
+    real = glass & ~filled
+    share = float(np.count_nonzero(real)) / scanned
+    if share < MIN_BACKGROUND_SHARE:
+        if float(filled.mean()) >= MIN_BACKGROUND_SHARE:
+            return WhitePoint(FULL_WHITE, "estimated", float(filled.mean()))
+        reason = f"only {share:.1%} of the slide is empty glass, {MIN_BACKGROUND_SHARE:.0%} are needed"
+        return WhitePoint(FULL_WHITE, "assumed", share, reason)
+    colours = overview[real]
+    green = np.bincount(colours[:, 1], minlength=256)
+    # The brightest well-filled peak: pale even tissue may be frequent, but it is never brighter than the glass.
+    smooth = np.convolve(green, np.ones(5, np.int64), "same")
+    peaks = np.flatnonzero(smooth >= 0.25 * smooth.max())
+    near = np.abs(colours[:, 1].astype(np.int16) - _peak_below(smooth, int(peaks[-1]))) <= 4
+    red, green_, blue = (float(channel) for channel in np.median(colours[near], axis=0))
+    return WhitePoint((red, green_, blue), "estimated", share)
+
+
+def _peak_below(counts: NDArray[np.int64], start: int) -> int:
+    """Return the position of the local maximum reached by climbing down in intensity from ``start``."""
+    position = start
+    while position > 0 and counts[position - 1] >= counts[position]:
+        position -= 1
+    return position
+
+
+def _is_glass(rgb: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    lowest, highest = rgb.min(axis=2), rgb.max(axis=2)
+    green = np.ascontiguousarray(rgb[..., 1])
+    window = np.ones((3, 3), np.uint8)
+    spread = cv2.subtract(cv2.dilate(green, window), cv2.erode(green, window))
+    glass: NDArray[np.bool_] = (
+        (lowest >= GLASS_MIN_INTENSITY) & (highest - lowest <= GLASS_MAX_CHROMA) & (spread <= GLASS_MAX_RANGE)
+    )
+    return glass
+
+
+def estimate_stains(pixels: NDArray[np.uint8], white: White = FULL_WHITE) -> StainEstimate:
+    """Return the hematoxylin and chromogen vectors of a slide, after Macenko 2009 with two changes.
+
+    Pixels are balanced between those that the reference vectors call hematoxylin and those they call chromogen, because
+    the plane of a slide with one positive cell in a hundred would otherwise be a plane of hematoxylin and noise; and
+    the angles are taken at ``ANGLE_PERCENTILE``.
+
+    Parameters
+    ----------
+    pixels : ndarray, shape (n, 3), uint8
+        A sample of the slide's tissue, at about 0.5 to 1 µm per pixel.
+    white : tuple of float
+        Intensity of empty glass.
+
+    Returns
+    -------
+    StainEstimate
+        With the reference vectors and a reason where there is too little of a stain or the estimate is implausible.
+    """
+    require_rgb(pixels)
+    reference = reference_stains(white)
+    density = optical_density(pixels.reshape(-1, 3), white).astype(np.float64)
+    usable = (density.mean(axis=1) >= MIN_PIXEL_OD) & (pixels.reshape(-1, 3).min(axis=1) > 5)
+    density = density[usable]
+    amounts = np.maximum(density @ unmixing_matrix(reference)[:, :2], 0)
+    share = amounts[:, 1] / np.maximum(amounts.sum(axis=1), 1e-9)
+    groups = {"hematoxylin": density[share <= 1 - DOMINANT_SHARE], "chromogen": density[share >= DOMINANT_SHARE]}
+    for name, members in groups.items():
+        if len(members) < MIN_STAIN_PIXELS:
+            reason = f"only {len(members)} pixels show mostly {name}, {MIN_STAIN_PIXELS} are needed"
+            return StainEstimate(reference, None, None, reason)
+    directions = _extreme_directions(groups["hematoxylin"], groups["chromogen"])
+    hematoxylin, chromogen = (
+        StainVector.of(old.name, *(float(value) for value in new))
+        for old, new in zip((reference.hematoxylin, reference.chromogens[0]), directions, strict=True)
+    )
+    off_h = angle_degrees(hematoxylin, reference.hematoxylin)
+    off_c = angle_degrees(chromogen, reference.chromogens[0])
+    if max(off_h, off_c) > MAX_DEVIATION_DEGREES:
+        reason = f"the estimate lies {max(off_h, off_c):.0f}° from the reference, {MAX_DEVIATION_DEGREES:.0f}° at most"
+        return StainEstimate(reference, off_h, off_c, reason)
+    return StainEstimate(StainMatrix(hematoxylin, (chromogen,), white, "estimated"), off_h, off_c)
+
+
+def _extreme_directions(
+    hematoxylin: NDArray[np.float64], chromogen: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the unit vectors at the robust ends of the plane that holds both groups; each group weighs the same."""
+    units = [group / np.linalg.norm(group, axis=1, keepdims=True) for group in (hematoxylin, chromogen)]
+    scatter = sum(unit.T @ unit / len(unit) for unit in units)
+    _, axes = np.linalg.eigh(scatter)
+    first, second = axes[:, 2], axes[:, 1]
+    first = first * np.sign(first.sum())
+    angles = [np.arctan2(unit @ second, unit @ first) for unit in units]
+    towards = 1.0 if np.median(angles[1]) >= np.median(angles[0]) else -1.0
+    ends = (
+        towards * np.percentile(towards * angles[0], ANGLE_PERCENTILE),
+        towards * np.percentile(towards * angles[1], 100 - ANGLE_PERCENTILE),
+    )
+    low, high = (np.maximum(np.cos(end) * first + np.sin(end) * second, 0) for end in ends)
+    return low, high
+
+
+def angle_degrees(a: StainVector, b: StainVector) -> float:
+    """Return the angle between two stain vectors, in degrees."""
+    cosine = a.red * b.red + a.green * b.green + a.blue * b.blue
+    return float(np.degrees(np.arccos(np.clip(cosine, -1, 1))))

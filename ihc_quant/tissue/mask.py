@@ -1,0 +1,160 @@
+"""Which places of a slide are tissue.
+
+Decided by absolute measures relative to empty glass, never by a threshold that splits the histogram (Otsu): a picture
+without background is tissue from edge to edge, and a blank one holds none, and neither has two modes to split. A place
+is tissue where it absorbs light *and* shows colour or structure. Empty glass has neither, haze and glue absorb evenly
+and without structure, grey fill absorbs without either. Two sets of cuts (hysteresis) keep pale tissue that hangs
+together with tissue beyond doubt.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ihc_quant.domain.geometry import Grid
+from ihc_quant.stain.density import optical_density, require_rgb
+from ihc_quant.stain.estimate import estimate_white_point
+from ihc_quant.tissue.fragments import fill_holes, number_fragments
+from ihc_quant.tissue.map import TissueMap
+
+
+@dataclass(frozen=True, slots=True)
+class TissueSettings:
+    """Cuts of the tissue mask. Densities are log10, lengths µm, areas µm²; chosen on real slides and pictures.
+
+    Attributes
+    ----------
+    working_um : float
+        Pixels finer than this are averaged to at most this size first, so that pictures at 0.25 µm per pixel and
+        overviews at 8 µm are judged alike.
+    colour_blur_um : float
+        Standard deviation of the blur before colour and density are read; two to three pixels of JPEG chroma noise.
+    texture_window_um : float
+        Edge of the window in which structure is measured, three to four lymphocytes.
+    weak_od, strong_od : float
+        Mean density of the channels. Glass stays within 0.01 of the white point; pale stroma begins at 0.03.
+    weak_chroma, strong_chroma : float
+        Density of the most absorbing channel less that of the least, blurred. Pale hematoxylin has 0.03, DAB more.
+    weak_texture, strong_texture : float
+        Standard deviation of density within the window. Glass has less than 0.005, pale cells 0.02 and more.
+    hole_um2 : float
+        Holes up to this size are filled: lumens of capillaries, cracks, unstained nuclei. Fat cells stay holes.
+    speck_um2 : float
+        Fragments with less tissue are dropped as dust, unless they fill ``speck_share`` of a picture.
+    speck_share : float
+        Share of the picture that a fragment smaller than ``speck_um2`` must fill to be kept; it matters only for
+        pictures of less than a fifth of a millimetre, in which there is no room for a larger one.
+    gap_um : float
+        Pieces up to this far apart are one fragment: cracks, tears, the pieces of a fatty section. Levels of a punch
+        on one glass lie farther apart.
+    """
+
+    working_um: float = 4.0
+    colour_blur_um: float = 6.0
+    texture_window_um: float = 28.0
+    weak_od: float = 0.03
+    strong_od: float = 0.06
+    weak_chroma: float = 0.02
+    strong_chroma: float = 0.04
+    weak_texture: float = 0.012
+    strong_texture: float = 0.025
+    hole_um2: float = 5_000.0
+    speck_um2: float = 10_000.0
+    speck_share: float = 0.1
+    gap_um: float = 150.0
+
+    def __post_init__(self) -> None:
+        for name in ("working_um", "colour_blur_um", "texture_window_um", "weak_od", "weak_chroma", "weak_texture"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} is above 0, got {getattr(self, name)}")
+        for measure in ("od", "chroma", "texture"):
+            if getattr(self, f"strong_{measure}") < getattr(self, f"weak_{measure}"):
+                raise ValueError(f"strong_{measure} is not below weak_{measure}")
+        if min(self.hole_um2, self.speck_um2, self.gap_um) < 0 or not 0 <= self.speck_share <= 1:
+            raise ValueError(f"areas and gaps are not negative and a share lies within 0 to 1, got {self}")
+
+
+DEFAULT_SETTINGS = TissueSettings()
+
+
+def find_tissue(overview: NDArray[np.uint8], grid: Grid, settings: TissueSettings = DEFAULT_SETTINGS) -> TissueMap:
+    """Return where tissue lies. Pure and deterministic.
+
+    Parameters
+    ----------
+    overview : ndarray, shape (H, W, 3), uint8
+        The whole slide, or a whole picture, on ``grid``; its first pixel lies at the origin. At most about 10 µm per
+        pixel. Its border is not taken for an edge of tissue.
+    grid : Grid
+        Grid of the overview.
+    settings : TissueSettings
+        Cuts.
+
+    Returns
+    -------
+    TissueMap
+        On the overview's grid and with its shape.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where the overview is not uint8 (H, W, 3) with at least one pixel.
+    """
+    require_rgb(overview)
+    if overview.ndim != 3 or 0 in overview.shape:
+        raise ValueError(f"an overview has shape (H, W, 3), got {overview.shape}")
+    factor = max(1, int(settings.working_um / grid.pixel_um + 1e-6))
+    working, working_um = _averaged(overview, factor), grid.pixel_um * factor
+    mask = _tissue_pixels(working, working_um, settings)
+    mask = fill_holes(mask, settings.hole_um2 / working_um**2)
+    fragments = number_fragments(
+        mask,
+        gap_px=settings.gap_um / working_um,
+        min_px=min(settings.speck_um2 / working_um**2, settings.speck_share * mask.size),
+    )
+    height, width = overview.shape[:2]
+    full = fragments if factor == 1 else fragments.repeat(factor, axis=0).repeat(factor, axis=1)[:height, :width]
+    return TissueMap(np.ascontiguousarray(full), grid)
+
+
+def _averaged(rgb: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
+    """Return means of factor × factor pixels; blocks cut by the border are filled up by repeating it."""
+    if factor == 1:
+        return rgb
+    height, width = rgb.shape[:2]
+    below, right = -height % factor, -width % factor
+    padded = cv2.copyMakeBorder(np.ascontiguousarray(rgb), 0, below, 0, right, cv2.BORDER_REPLICATE)
+    size = (padded.shape[1] // factor, padded.shape[0] // factor)
+    return np.asarray(cv2.resize(padded, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _tissue_pixels(rgb: NDArray[np.uint8], pixel_um: float, settings: TissueSettings) -> NDArray[np.bool_]:
+    """Return the mask by hysteresis: weak pixels that hang together with a strong one."""
+    density = optical_density(rgb, estimate_white_point(rgb).rgb)
+    blurred = _blurred(density, settings.colour_blur_um / pixel_um)
+    mean = blurred.mean(axis=2)
+    chroma = blurred.max(axis=2) - blurred.min(axis=2)
+    texture = _texture(density.mean(axis=2), settings.texture_window_um / pixel_um)
+    weak = (mean >= settings.weak_od) & ((chroma >= settings.weak_chroma) | (texture >= settings.weak_texture))
+    strong = (mean >= settings.strong_od) & (chroma >= settings.weak_chroma) & (texture >= settings.strong_texture)
+    strong |= (mean >= settings.strong_od) & (chroma >= settings.strong_chroma) & (texture >= settings.weak_texture)
+    _, labels = cv2.connectedComponents(weak.astype(np.uint8), connectivity=8)
+    keep = np.zeros(int(labels.max()) + 1, np.bool_)
+    keep[labels[strong & weak]] = True
+    keep[0] = False
+    return np.asarray(keep[labels], np.bool_)
+
+
+def _blurred(density: NDArray[np.float32], sigma_px: float) -> NDArray[np.float32]:
+    blurred = cv2.GaussianBlur(density, (0, 0), sigmaX=max(sigma_px, 0.5), borderType=cv2.BORDER_REFLECT)
+    return np.asarray(blurred, np.float32)
+
+
+def _texture(density: NDArray[np.float32], window_px: float) -> NDArray[np.float32]:
+    """Return the standard deviation of density within a square window; the border is mirrored."""
+    edge = max(3, 2 * round(window_px / 2) + 1)
+    mean = cv2.blur(density, (edge, edge), borderType=cv2.BORDER_REFLECT)
+    square = cv2.blur(density * density, (edge, edge), borderType=cv2.BORDER_REFLECT)
+    return np.asarray(np.sqrt(np.maximum(square - mean * mean, 0)), np.float32)
