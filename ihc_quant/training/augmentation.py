@@ -1,0 +1,162 @@
+"""Augmentation: geometry, then stain and light in optical-density space, then optics and the file.
+
+Stain strength multiplies optical density, a scanner's white point multiplies intensity, blur and JPEG act on pixels;
+each is drawn in the space in which it happens in a laboratory.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ihc_quant.domain.stain import REFERENCE_DAB, REFERENCE_HEMATOXYLIN
+from ihc_quant.training.field import TrainingField
+
+VECTORS = np.array(
+    [
+        [REFERENCE_HEMATOXYLIN.red, REFERENCE_HEMATOXYLIN.green, REFERENCE_HEMATOXYLIN.blue],
+        [REFERENCE_DAB.red, REFERENCE_DAB.green, REFERENCE_DAB.blue],
+    ]
+)
+"""Rows: hematoxylin, DAB."""
+
+
+@dataclass(frozen=True, slots=True)
+class AugmentationRanges:
+    """How far each property is varied; factors are drawn log-uniformly between 1/x and x.
+
+    Attributes
+    ----------
+    scale : float
+        Share by which the size varies.
+    hematoxylin, chromogen : float
+        Largest factor on a stain's optical density.
+    vector : float
+        Standard deviation added to each component of the stain vectors.
+    white_low, white_high : float
+        Range of the factor on intensity; each channel deviates from it by up to ``white_channel``.
+    blur_px : float
+        Largest standard deviation of the blur.
+    noise : float
+        Largest standard deviation of the noise, in grey values.
+    jpeg_low : int
+        Lowest JPEG quality.
+    """
+
+    scale: float = 0.15
+    hematoxylin: float = 1.6
+    chromogen: float = 1.6
+    vector: float = 0.04
+    white_low: float = 0.86
+    white_high: float = 1.05
+    white_channel: float = 0.04
+    blur_px: float = 1.4
+    noise: float = 5.0
+    jpeg_low: int = 35
+
+
+def augmented_crop(
+    field: TrainingField, size_px: int, ranges: AugmentationRanges, rng: np.random.Generator, *, on_positive: float
+) -> TrainingField:
+    """Return a randomly placed, turned, scaled and re-stained square of a field.
+
+    Parameters
+    ----------
+    field : TrainingField
+        Where to cut.
+    size_px : int
+        Side of the square.
+    ranges : AugmentationRanges
+    rng : Generator
+        All chance comes from here.
+    on_positive : float
+        Probability of placing the square around a positive cell, where the field has one.
+    """
+    matrix = crop_matrix(field, size_px, ranges, rng, on_positive)
+    size = (size_px, size_px)
+    # Mostly mirrored tissue beyond the picture's border, sometimes white: that is what a tile beyond the slide shows.
+    border = cv2.BORDER_REFLECT_101 if rng.random() < 0.8 else cv2.BORDER_CONSTANT
+    rgb = cv2.warpAffine(
+        field.rgb, matrix, size, flags=cv2.INTER_LINEAR, borderMode=border, borderValue=(255, 255, 255)
+    )
+    valid = cv2.warpAffine(field.valid.astype(np.uint8), matrix, size, flags=cv2.INTER_NEAREST).astype(np.bool_)
+    labels = None
+    if field.labels is not None:
+        warped = cv2.warpAffine(field.labels.astype(np.float32), matrix, size, flags=cv2.INTER_NEAREST)
+        labels = warped.astype(np.int32)
+    points, calls = field.points_px, field.calls
+    if points is not None:
+        points = points @ matrix[:, :2].T + matrix[:, 2]
+        inside = ((points > -8) & (points < size_px + 8)).all(axis=1)
+        points, calls = points[inside], calls[inside]
+    rgb = restained(np.asarray(rgb, np.uint8), ranges, rng)
+    rgb = rephotographed(rgb, ranges, rng)
+    return TrainingField(
+        field.source, field.name, field.group, rgb, points, calls, labels, valid, no_marker=field.no_marker
+    )
+
+
+def crop_matrix(
+    field: TrainingField, size_px: int, ranges: AugmentationRanges, rng: np.random.Generator, on_positive: float
+) -> NDArray[np.float64]:
+    """Return the affine map (2, 3) from the field's pixels to the square's."""
+    height, width = field.rgb.shape[:2]
+    positive = np.flatnonzero(field.calls == 1)
+    if field.points_px is not None and len(positive) and rng.random() < on_positive:
+        centre = field.points_px[rng.choice(positive)] + rng.uniform(-size_px / 3, size_px / 3, 2)
+    else:
+        half = size_px / 2
+        centre = np.array([rng.uniform(min(half, width / 2), max(width - half, width / 2)),
+                           rng.uniform(min(half, height / 2), max(height - half, height / 2))])  # fmt: skip
+    angle = rng.uniform(0, 2 * np.pi)
+    factor = rng.uniform(1 - ranges.scale, 1 + ranges.scale)
+    flip = rng.choice([-1.0, 1.0])
+    turn = factor * np.array([[np.cos(angle) * flip, -np.sin(angle)], [np.sin(angle) * flip, np.cos(angle)]])
+    return np.column_stack([turn, size_px / 2 - turn @ centre])
+
+
+def restained(rgb: NDArray[np.uint8], ranges: AugmentationRanges, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Return the image as another laboratory might have stained it, uint8 (H, W, 3)."""
+    density = -np.log10((rgb.astype(np.float32) + 1) / 256)
+    mixing = np.vstack([VECTORS, third_vector(VECTORS)])
+    amounts = density.reshape(-1, 3) @ np.linalg.inv(mixing).astype(np.float32)
+    turned = VECTORS + rng.normal(0, ranges.vector, VECTORS.shape)
+    turned /= np.linalg.norm(turned, axis=1, keepdims=True)
+    factors = [log_uniform(rng, ranges.hematoxylin), log_uniform(rng, ranges.chromogen), rng.uniform(0.6, 1.3)]
+    remixing = np.vstack([turned, third_vector(turned)]) * np.array(factors)[:, None]
+    density = (amounts @ remixing.astype(np.float32)).reshape(rgb.shape)
+    white = rng.uniform(ranges.white_low, ranges.white_high)
+    channels = white * rng.uniform(1 - ranges.white_channel, 1 + ranges.white_channel, 3)
+    intensity = 256 * np.power(10, -density, dtype=np.float32) * channels.astype(np.float32) - 1
+    return np.asarray(np.clip(intensity, 0, 255), np.uint8)
+
+
+def rephotographed(rgb: NDArray[np.uint8], ranges: AugmentationRanges, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Return the image as another scanner and file format might have kept it."""
+    choice = rng.random()
+    if choice < 0.35:
+        rgb = np.asarray(cv2.GaussianBlur(rgb, (0, 0), rng.uniform(0.3, ranges.blur_px)), np.uint8)
+    elif choice < 0.6:
+        soft = cv2.GaussianBlur(rgb, (0, 0), 1.0)
+        amount = rng.uniform(0.2, 1.2)
+        rgb = np.asarray(cv2.addWeighted(rgb, 1 + amount, soft, -amount, 0), np.uint8)
+    if rng.random() < 0.5:
+        grain = rng.normal(0, rng.uniform(0.5, ranges.noise), rgb.shape).astype(np.float32)
+        rgb = np.clip(rgb + grain, 0, 255).astype(np.uint8)
+    if rng.random() < 0.4:
+        quality = int(rng.integers(ranges.jpeg_low, 95))
+        _, data = cv2.imencode(".jpg", rgb, [cv2.IMWRITE_JPEG_QUALITY, quality])
+        rgb = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
+    return rgb
+
+
+def third_vector(pair: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the unit vector at right angles to both stains, shape (1, 3)."""
+    cross = np.cross(pair[0], pair[1])
+    return np.asarray(cross / np.linalg.norm(cross))[None]
+
+
+def log_uniform(rng: np.random.Generator, largest: float) -> float:
+    """Return a factor between 1 / largest and largest, uniform in its logarithm."""
+    return float(np.exp(rng.uniform(-np.log(largest), np.log(largest))))

@@ -1,0 +1,87 @@
+"""Batches, each drawn from the seed and its own step alone, so that a resumed run draws the same ones."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ihc_quant.training.augmentation import AugmentationRanges, augmented_crop
+from ihc_quant.training.field import TrainingField
+from ihc_quant.training.targets import targets_of
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """One step's images and targets.
+
+    Attributes
+    ----------
+    rgb : ndarray, shape (N, H, W, 3), uint8
+    values, weights : ndarray, shape (N, 3, H, W), float32
+        See ``Targets``.
+    """
+
+    rgb: NDArray[np.uint8]
+    values: NDArray[np.float32]
+    weights: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchDrawer:
+    """Draws batches.
+
+    Attributes
+    ----------
+    pools : mapping of str to sequence of TrainingField
+        Fields by source.
+    shares : mapping of str to int
+        Images of each source in a batch.
+    size_px : int
+        Side of an image.
+    pixel_um : float
+        The network's pixel size.
+    ranges : AugmentationRanges
+    on_positive : float
+        Probability of placing a crop around a positive cell.
+    seed : int
+    """
+
+    pools: Mapping[str, Sequence[TrainingField]]
+    shares: Mapping[str, int]
+    size_px: int
+    pixel_um: float
+    ranges: AugmentationRanges
+    on_positive: float
+    seed: int
+
+    def draw(self, step: int) -> Batch:
+        """Return the batch of a step."""
+        rng = np.random.default_rng([self.seed, step])
+        crops = []
+        for source, count in self.shares.items():
+            pool = self.pools[source]
+            for index in rng.integers(len(pool), size=count):
+                crop = augmented_crop(pool[index], self.size_px, self.ranges, rng, on_positive=self.on_positive)
+                crops.append(crop)
+        targets = [targets_of(crop, self.pixel_um) for crop in crops]
+        return Batch(
+            np.stack([crop.rgb for crop in crops]),
+            np.stack([target.values for target in targets]),
+            np.stack([target.weights for target in targets]),
+        )
+
+    def draw_ahead(self, first: int, last: int, ahead: int = 3) -> Iterator[tuple[int, Batch]]:
+        """Yield (step, batch) for ``first`` to ``last`` - 1, drawing a few steps ahead in another thread."""
+        cv2.setNumThreads(1)
+        with ThreadPoolExecutor(1) as pool:
+            waiting: dict[int, Future[Batch]] = {
+                step: pool.submit(self.draw, step) for step in range(first, min(first + ahead, last))
+            }
+            for step in range(first, last):
+                batch = waiting.pop(step).result()
+                if step + ahead < last:
+                    waiting[step + ahead] = pool.submit(self.draw, step + ahead)
+                yield step, batch

@@ -1,0 +1,42 @@
+"""One image to learn from, and what is known of it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+UNKNOWN: int = -1
+"""Call of a cell whose marker status nobody stated."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainingField:
+    """An image at the network's pixel size with the marks that belong to it. What is None is not supervised.
+
+    Attributes
+    ----------
+    source, name, group : str
+        Set, image and patient (or image, where patients are unknown): splits go by group.
+    rgb : ndarray, shape (H, W, 3), uint8
+        sRGB.
+    points_px : ndarray, shape (n, 2), float64, or None
+        x, y of the centre of every cell inside ``valid``.
+    calls : ndarray, shape (n,), int8
+        1 positive, 0 negative, ``UNKNOWN``.
+    labels : ndarray, shape (H, W), int32, or None
+        Instance numbers of nuclei, 0 elsewhere; None where outlines are unknown.
+    valid : ndarray, shape (H, W), bool
+        Where cells were marked exhaustively.
+    no_marker : bool
+        True where the whole image is known to carry no chromogen (an H&E section).
+    """
+
+    source: str
+    name: str
+    group: str
+    rgb: NDArray[np.uint8]
+    points_px: NDArray[np.float64] | None
+    calls: NDArray[np.int8]
+    labels: NDArray[np.int32] | None
+    valid: NDArray[np.bool_]
+    no_marker: bool = False
