@@ -1,0 +1,180 @@
+"""Seeds: the local maxima of the centre map, one a cell.
+
+Heights are whole numbers (1/65535 of the map, smoothed by a 5 × 5 binomial kernel in integers), so that the same map
+gives the same peaks in every tile: no sum depends on where a vector loop happened to start. Equal heights are settled
+by place, upper row first, then left column, which is the same order in every tile too.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+SMOOTHED_UNITS = 65535 * 256
+"""Height of a smoothed map of ones: 16-bit steps times the sum of the binomial kernel, (1 + 4 + 6 + 4 + 1)²."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Peaks:
+    """Peaks of a tile, ordered by row, then column.
+
+    Attributes
+    ----------
+    row, col : ndarray, shape (n,), int32
+        Pixel of the peak within the tile.
+    sub_y, sub_x : ndarray, shape (n,), float64
+        Offset of the fitted maximum from the centre of that pixel, −0.5 to 0.5 px.
+    height : ndarray, shape (n,), float32
+        Value of the smoothed map at the peak, 0 to 1.
+    """
+
+    row: NDArray[np.int32]
+    col: NDArray[np.int32]
+    sub_y: NDArray[np.float64]
+    sub_x: NDArray[np.float64]
+    height: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+
+def find_peaks(centre: NDArray[np.float32], threshold: float, distance_px: float) -> Peaks:
+    """Find the local maxima of the centre map.
+
+    A peak is greater than its eight neighbours (equal ones settled by place) and at least ``threshold``. Peaks are
+    then taken from the highest down, and each takes away the lower ones nearer than ``distance_px``.
+
+    Parameters
+    ----------
+    centre : ndarray, shape (H, W), float32
+        The network's centre map, 0 to 1.
+    threshold : float
+        Least height after smoothing, 0 to 1. Smoothing lowers a peak of 1.5 µm standard deviation by about a tenth.
+    distance_px : float
+        Least distance between two peaks, in pixels.
+
+    Returns
+    -------
+    Peaks
+    """
+    if not threshold > 0:
+        raise ValueError(f"the threshold of the centre map is positive, got {threshold}")
+    smooth = _smooth(np.ascontiguousarray(centre, np.float32))
+    row, col = _maxima(smooth, max(1, int(np.ceil(threshold * SMOOTHED_UNITS))))
+    height = smooth[row, col]
+    rank = np.lexsort((col, row, -height)).astype(np.int64)
+    kept = np.flatnonzero(_far_apart(row, col, rank, smooth.shape[0], smooth.shape[1], distance_px))
+    row, col, height = row[kept], col[kept], height[kept]
+    sub_y, sub_x = _fit(smooth, row, col)
+    return Peaks(row, col, sub_y, sub_x, (height / SMOOTHED_UNITS).astype(np.float32))
+
+
+@njit(nogil=True, cache=True)
+def _smooth(centre: NDArray[np.float32]) -> NDArray[np.int32]:
+    """Return the map in whole numbers, smoothed by the binomial kernel (1, 4, 6, 4, 1); the border is repeated."""
+    height, width = centre.shape
+    units = np.empty((height, width), np.int32)
+    for y in range(height):
+        for x in range(width):
+            units[y, x] = np.int32(min(max(centre[y, x], np.float32(0)), np.float32(1)) * np.float32(65535) + 0.5)
+    smooth = np.empty((height, width), np.int32)
+    line = np.empty(width + 4, np.int32)
+    for y in range(height):
+        above2, above = units[max(y - 2, 0)], units[max(y - 1, 0)]
+        below, below2 = units[min(y + 1, height - 1)], units[min(y + 2, height - 1)]
+        here = units[y]
+        for x in range(width):
+            line[x + 2] = above2[x] + below2[x] + 4 * (above[x] + below[x]) + 6 * here[x]
+        line[0] = line[1] = line[2]
+        line[width + 3] = line[width + 2] = line[width + 1]
+        for x in range(width):
+            smooth[y, x] = line[x] + line[x + 4] + 4 * (line[x + 1] + line[x + 3]) + 6 * line[x + 2]
+    return smooth
+
+
+@njit(nogil=True, cache=True)
+def _maxima(smooth: NDArray[np.int32], least: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Return rows and columns of the local maxima; of equal neighbours the upper, then the left one is the maximum."""
+    height, width = smooth.shape
+    rows = np.empty(1024, np.int32)
+    cols = np.empty(1024, np.int32)
+    n = 0
+    for y in range(height):
+        for x in range(width):
+            value = smooth[y, x]
+            if value < least:
+                continue
+            highest = True
+            for dy in range(-1, 2):
+                for dx in range(-1, 2):
+                    if (dy == 0 and dx == 0) or not (0 <= y + dy < height and 0 <= x + dx < width):
+                        continue
+                    other = smooth[y + dy, x + dx]
+                    earlier = dy < 0 or (dy == 0 and dx < 0)
+                    if other > value or (earlier and other == value):
+                        highest = False
+                        break
+                if not highest:
+                    break
+            if highest:
+                if n == len(rows):
+                    rows = np.concatenate((rows, np.empty(n, np.int32)))
+                    cols = np.concatenate((cols, np.empty(n, np.int32)))
+                rows[n] = y
+                cols[n] = x
+                n += 1
+    return rows[:n].copy(), cols[:n].copy()
+
+
+@njit(nogil=True, cache=True)
+def _far_apart(
+    row: NDArray[np.int32],
+    col: NDArray[np.int32],
+    rank: NDArray[np.int64],
+    height: int,
+    width: int,
+    distance_px: float,
+) -> NDArray[np.bool_]:
+    """Return which peaks stand after each, in the order of ``rank``, took away the later ones that lie too near."""
+    kept = np.zeros(len(row), np.bool_)
+    step = max(1, int(np.ceil(distance_px)))
+    down, across = height // step + 1, width // step + 1
+    first = np.full((down, across), -1, np.int32)
+    following = np.full(len(row), -1, np.int32)
+    for i in rank:
+        cy, cx = row[i] // step, col[i] // step
+        free = True
+        for by in range(max(cy - 1, 0), min(cy + 2, down)):
+            for bx in range(max(cx - 1, 0), min(cx + 2, across)):
+                j = first[by, bx]
+                while j >= 0 and free:
+                    dy, dx = row[i] - row[j], col[i] - col[j]
+                    free = dy * dy + dx * dx >= distance_px * distance_px
+                    j = following[j]
+        if free:
+            kept[i] = True
+            following[i] = first[cy, cx]
+            first[cy, cx] = i
+    return kept
+
+
+@njit(nogil=True, cache=True)
+def _fit(
+    smooth: NDArray[np.int32], row: NDArray[np.int32], col: NDArray[np.int32]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the offsets of the maximum of a parabola through each peak and its neighbours, along y and along x."""
+    height, width = smooth.shape
+    sub_y = np.zeros(len(row))
+    sub_x = np.zeros(len(row))
+    for i in range(len(row)):
+        y, x = row[i], col[i]
+        if 0 < y < height - 1:
+            bend = smooth[y - 1, x] - 2 * smooth[y, x] + smooth[y + 1, x]
+            if bend < 0:
+                sub_y[i] = min(max(0.5 * (smooth[y - 1, x] - smooth[y + 1, x]) / bend, -0.5), 0.5)
+        if 0 < x < width - 1:
+            bend = smooth[y, x - 1] - 2 * smooth[y, x] + smooth[y, x + 1]
+            if bend < 0:
+                sub_x[i] = min(max(0.5 * (smooth[y, x - 1] - smooth[y, x + 1]) / bend, -0.5), 0.5)
+    return sub_y, sub_x
