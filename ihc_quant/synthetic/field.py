@@ -38,6 +38,8 @@ _LEAST_LABEL_UM2 = 4.0
 
 _SCENES: tuple[tuple[Region, ...], ...] = (
     (Region.PARACORTEX,),
+    (Region.PARACORTEX,),
+    (Region.PARACORTEX, Region.GERMINAL_CENTRE),
     (Region.PARACORTEX, Region.SINUS),
     (Region.MANTLE, Region.GERMINAL_CENTRE),
     (Region.PARACORTEX, Region.MANTLE),
@@ -120,7 +122,7 @@ def paint_training_field(seed: int, size_px: int, *, pixel_um: float = 0.5, look
         plan,
         thickness + 16,
         rng,
-        crowding=float(np.exp(rng.uniform(-1.8, 0.4))),
+        crowding=float(np.exp(rng.uniform(-1.6, 0.6))),
         size_factor=float(np.clip(rng.normal(1.05, 0.12), 0.8, 1.4)),
         mixture=_draw_mixture(rng),
     )

@@ -165,7 +165,7 @@ def draw_look(rng: np.random.Generator) -> Look:
         eosin_od=float(rng.uniform(0.05, 0.4)),
         eosin_brown=float(rng.uniform(0, 0.8)),
         blur_um=float(rng.uniform(0.18, 0.55)),
-        defocus_um=float(rng.exponential(0.35)),
+        defocus_um=float(min(1.1, rng.exponential(0.35))),
         sharpening=float(max(0.0, rng.uniform(-0.4, 1.2))),
         noise=float(rng.uniform(0.3, 4.0)),
         warp_um=float(rng.uniform(0.3, 0.75)),

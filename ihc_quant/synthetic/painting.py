@@ -7,17 +7,17 @@ sees them.
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 from ihc_quant.domain.geometry import GridBox
 from ihc_quant.synthetic.look import Look
+from ihc_quant.synthetic.matter import lay_matter, warped_places
 from ihc_quant.synthetic.plan import Plan
 from ihc_quant.synthetic.population import BASAL, EOSINOPHIL, KINDS
 from ihc_quant.synthetic.section import Section
-from ihc_quant.synthetic.texture import BLOTCH, CELL, FIELD, FINE, GRAIN, PATCH, TEXELS_PER_UM, TILE_PX, noise_tiles
+from ihc_quant.synthetic.texture import BLOTCH, CELL, FINE, GRAIN, TEXELS_PER_UM, TILE_PX, noise_tiles
 
 # Columns of the table that the kernels read.
 _X, _Y, _COS, _SIN, _NL, _NS, _BL, _BS, _LOBE, _BEND, _H, _VES, _PX, _PY = range(14)
@@ -219,7 +219,7 @@ def _table(section: Section, strength: NDArray[np.float32], look: Look) -> NDArr
     table[:, _COMPLETE] = 2.2 * (look.completeness - 0.5) + 0.9 * (cells.phase[:, 1] / 256 - 0.5)
     table[:, _GRANULES] = np.where(cells.kind == EOSINOPHIL, look.eosin_od * (0.5 + spread), 0)
     table[:, _MELANIN] = np.where(cells.kind == BASAL, look.melanin_od * np.clip(2.2 * spread - 0.5, 0, 1.5), 0)
-    table[:, _REACH] = table[:, _BL] + cells.lobe_um + 1.2 + 2 * look.warp_um
+    table[:, _REACH] = table[:, _BL] + cells.lobe_um + 1.2 + 3.5 * look.warp_um
     return table
 
 
@@ -257,10 +257,8 @@ def lay_pigment(
     x0, y0 = box.x0 * pixel_um, box.y0 * pixel_um
     xs = ((np.arange(box.x0, box.x1) + 0.5) * pixel_um).astype(np.float32)
     ys = ((np.arange(box.y0, box.y1) + 0.5) * pixel_um).astype(np.float32)
-    x, y = np.broadcast_to(xs, (len(ys), len(xs))), np.broadcast_to(ys[:, None], (len(ys), len(xs)))
-    nx, ny = x + np.float32(noise_origin_um[0]), y + np.float32(noise_origin_um[1])
-    wx = x + look.warp_um * _tile_at(tiles, BLOTCH, nx, ny)
-    wy = y + look.warp_um * _tile_at(tiles, BLOTCH, nx + 77, ny + 131)
+    wx, wy = (np.empty((len(ys), len(xs)), np.float32) for _ in range(2))
+    warped_places(tiles, xs, ys, noise_origin_um, look.warp_um, wx, wy)
     table = _table(section, strength, look)
     cells = section.cells
     near = (
@@ -296,74 +294,7 @@ def lay_pigment(
         eosin,
         cytoplasm,
     )
-    _lay_matter(_matter_at(plan, x, y, nx, ny, tiles), look, nx, ny, tiles, covered, cytoplasm, hema, dab, eosin)
+    lay_matter(tiles, plan, look, xs, ys, noise_origin_um, covered, cytoplasm, hema, dab, eosin)
     dab += eosin * np.float32(look.eosin_brown)
     eosin *= np.float32(1 - look.eosin_brown)
     return Pigment(hema, dab, melanin, eosin, np.where(owner >= 0, np.append(rows, -1)[owner], -1).astype(np.int32))
-
-
-def _tile_at(
-    tiles: NDArray[np.float32], scale: int, x: NDArray[np.float32], y: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """Look places up in a noise tile, bilinearly."""
-    px = np.ascontiguousarray(x * np.float32(TEXELS_PER_UM) % TILE_PX, np.float32)
-    py = np.ascontiguousarray(y * np.float32(TEXELS_PER_UM) % TILE_PX, np.float32)
-    return np.asarray(cv2.remap(tiles[scale], px, py, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP), np.float32)
-
-
-def _of_plan(
-    plan: Plan, field: NDArray[np.float32], x: NDArray[np.float32], y: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """Read a raster of the plan at places in µm, bilinearly."""
-    scale = np.float32(1 / plan.pixel_um)
-    px = np.ascontiguousarray(x * scale - np.float32(0.5))
-    py = np.ascontiguousarray(y * scale - np.float32(0.5))
-    return np.asarray(cv2.remap(field, px, py, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
-
-
-def _matter_at(
-    plan: Plan,
-    x: NDArray[np.float32],
-    y: NDArray[np.float32],
-    nx: NDArray[np.float32],
-    ny: NDArray[np.float32],
-    tiles: NDArray[np.float32],
-) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """Return the amount of ground substance, collagen and horn at each pixel, with ragged borders."""
-    bx = x + 2.0 * _tile_at(tiles, CELL, nx, ny)
-    by = y + 2.0 * _tile_at(tiles, CELL, nx + 50, ny + 90)
-    return _of_plan(plan, plan.ground, bx, by), _of_plan(plan, plan.collagen, bx, by), _of_plan(plan, plan.horn, bx, by)
-
-
-def _lay_matter(
-    matter: tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]],
-    look: Look,
-    x: NDArray[np.float32],
-    y: NDArray[np.float32],
-    tiles: NDArray[np.float32],
-    covered: NDArray[np.float32],
-    cytoplasm: NDArray[np.float32],
-    hema: NDArray[np.float32],
-    dab: NDArray[np.float32],
-    eosin: NDArray[np.float32],
-) -> None:
-    """Lay down ground substance, collagen and horn between the cells."""
-    ground, collagen, horn = matter
-    fine = 0.5 * _tile_at(tiles, FINE, x, y) + 0.8 * _tile_at(tiles, GRAIN, x + 9, y + 3)
-    patchy = _tile_at(tiles, PATCH, x, y)
-    wave = y + 6 * _tile_at(tiles, PATCH, x * 0.8, y * 0.8) + 30 * _tile_at(tiles, FIELD, x * 0.5 + 60, y * 0.5)
-    along = x + 8 * _tile_at(tiles, PATCH, x + 30, y * 0.7)
-    bundle = _tile_at(tiles, BLOTCH, along * 0.10, wave * 0.45)
-    fibre = 0.7 * _tile_at(tiles, BLOTCH, along * 0.16, wave * 1.2) + 0.7 * _tile_at(
-        tiles, GRAIN, along * 0.2, wave * 0.8
-    )
-    collagen = collagen * np.clip(0.75 + 0.55 * bundle + 0.3 * patchy, 0, 1)
-    body = np.maximum(ground * np.clip(0.75 + 0.25 * _tile_at(tiles, CELL, x + 20, y), 0.1, 1), 0.8 * cytoplasm)
-    open_ = 1 - 0.6 * covered
-    haze = np.maximum(0.0, 1 + 0.35 * fine + 0.3 * patchy)
-    hema += open_ * look.blue_haze_od * (body * haze + collagen * np.maximum(0, 0.7 + 0.4 * fibre))
-    dab += look.haze_od * body * haze + look.collagen_od * collagen * np.maximum(0, 1 + 0.4 * fibre)
-    eosin += open_ * 0.02 * (body * haze + 1.2 * collagen * np.maximum(0, 1 + 0.5 * fibre))
-    sheets = np.clip(0.35 + 0.9 * _tile_at(tiles, BLOTCH, x * 0.15, wave * 0.8), 0, 1.6)
-    eosin += horn * sheets * 0.16
-    dab += horn * sheets * (0.03 + 0.7 * look.haze_od)
