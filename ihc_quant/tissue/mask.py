@@ -30,15 +30,25 @@ class TissueSettings:
         Pixels finer than this are averaged to at most this size first, so that pictures at 0.25 µm per pixel and
         overviews at 8 µm are judged alike.
     colour_blur_um : float
-        Standard deviation of the blur before colour and density are read; two to three pixels of JPEG chroma noise.
+        Standard deviation of the blur before colour and density are read; one to two pixels of JPEG chroma noise.
     texture_window_um : float
         Edge of the window in which structure is measured, three to four lymphocytes.
     weak_od, strong_od : float
-        Mean density of the channels. Glass stays within 0.01 of the white point; pale stroma begins at 0.03.
-    weak_chroma, strong_chroma : float
-        Density of the most absorbing channel less that of the least, blurred. Pale hematoxylin has 0.03, DAB more.
+        Mean density of the channels, blurred. Glass stays within 0.005 of the white point; stroma begins at 0.015.
     weak_texture, strong_texture : float
-        Standard deviation of density within the window. Glass has less than 0.005, pale cells 0.02 and more.
+        Standard deviation of density within the window. Empty glass reaches 0.006 where it is noisy or shaded; the
+        palest stroma has 0.010, cells 0.03 and more.
+    strong_chroma : float
+        Density of the most absorbing channel less that of the least, blurred. Pale hematoxylin and pale DAB have 0.02
+        and more, glass 0.006.
+    strong_colour : float
+        The same as a share of the mean density: hematoxylin has 0.75, DAB 0.9, eosin more, a black line or dust next to
+        none.
+    even_od, even_chroma, even_texture : float
+        Tissue with little structure (keratin, colloid, blur) counts as weak where it is this dark and coloured, and
+        not wholly even; tinted glass has a chroma of up to 0.06, but no density and no structure.
+    dark_od : float
+        As dark as this, a place counts as weak however even it is: saturated DAB, folds. Glass and haze never are.
     hole_um2 : float
         Holes up to this size are filled: lumens of capillaries, cracks, unstained nuclei. Fat cells stay holes.
     speck_um2 : float
@@ -52,26 +62,29 @@ class TissueSettings:
     """
 
     working_um: float = 4.0
-    colour_blur_um: float = 6.0
+    colour_blur_um: float = 4.0
     texture_window_um: float = 28.0
-    weak_od: float = 0.03
-    strong_od: float = 0.06
-    weak_chroma: float = 0.02
-    strong_chroma: float = 0.04
-    weak_texture: float = 0.012
-    strong_texture: float = 0.025
+    weak_od: float = 0.012
+    weak_texture: float = 0.009
+    strong_od: float = 0.03
+    strong_texture: float = 0.015
+    strong_chroma: float = 0.015
+    strong_colour: float = 0.2
+    even_od: float = 0.06
+    even_chroma: float = 0.03
+    even_texture: float = 0.004
+    dark_od: float = 0.3
     hole_um2: float = 5_000.0
     speck_um2: float = 10_000.0
     speck_share: float = 0.1
     gap_um: float = 150.0
 
     def __post_init__(self) -> None:
-        for name in ("working_um", "colour_blur_um", "texture_window_um", "weak_od", "weak_chroma", "weak_texture"):
+        for name in ("working_um", "colour_blur_um", "texture_window_um", "weak_od", "weak_texture", "even_texture"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is above 0, got {getattr(self, name)}")
-        for measure in ("od", "chroma", "texture"):
-            if getattr(self, f"strong_{measure}") < getattr(self, f"weak_{measure}"):
-                raise ValueError(f"strong_{measure} is not below weak_{measure}")
+        if self.strong_od < self.weak_od or self.strong_texture < self.weak_texture:
+            raise ValueError("the strong cuts are not below the weak ones")
         if min(self.hole_um2, self.speck_um2, self.gap_um) < 0 or not 0 <= self.speck_share <= 1:
             raise ValueError(f"areas and gaps are not negative and a share lies within 0 to 1, got {self}")
 
@@ -137,9 +150,11 @@ def _tissue_pixels(rgb: NDArray[np.uint8], pixel_um: float, settings: TissueSett
     mean = blurred.mean(axis=2)
     chroma = blurred.max(axis=2) - blurred.min(axis=2)
     texture = _texture(density.mean(axis=2), settings.texture_window_um / pixel_um)
-    weak = (mean >= settings.weak_od) & ((chroma >= settings.weak_chroma) | (texture >= settings.weak_texture))
-    strong = (mean >= settings.strong_od) & (chroma >= settings.weak_chroma) & (texture >= settings.strong_texture)
-    strong |= (mean >= settings.strong_od) & (chroma >= settings.strong_chroma) & (texture >= settings.weak_texture)
+    weak = (mean >= settings.weak_od) & (texture >= settings.weak_texture)
+    strong = (mean >= settings.strong_od) & (texture >= settings.strong_texture)
+    strong &= chroma >= np.maximum(settings.strong_chroma, settings.strong_colour * mean)
+    weak |= mean >= settings.dark_od
+    weak |= (mean >= settings.even_od) & (texture >= settings.even_texture) & (chroma >= settings.even_chroma)
     _, labels = cv2.connectedComponents(weak.astype(np.uint8), connectivity=8)
     keep = np.zeros(int(labels.max()) + 1, np.bool_)
     keep[labels[strong & weak]] = True
