@@ -10,7 +10,10 @@ from ihc_quant.slide.openslide_reader import OpenSlideReader, knows
 from ihc_quant.slide.picture_reader import PictureReader, is_picture
 from ihc_quant.slide.reader import SlideReader
 from ihc_quant.slide.tiff_layout import peek
-from ihc_quant.slide.tifffile_reader import TiffReader
+from ihc_quant.slide.tifffile_reader import open_tiff, open_tiles_of
+
+PLAIN_TIFF_VENDORS = frozenset({"aperio", "generic-tiff"})
+"""Formats whose levels are tiled TIFF pages without overlap or offset."""
 
 
 def open_slide(
@@ -58,8 +61,8 @@ def open_slide(
 def _open(path: Path, slide_id: str, name: str, mpp: Mpp | None, series: int | None) -> SlideReader:
     """Choose the reader.
 
-    OME-TIFF goes to tifffile, which knows its images and levels; what OpenSlide knows goes to OpenSlide; any other TIFF
-    to tifffile; a picture to Pillow.
+    OME-TIFF goes to tifffile, which knows its images and levels; what OpenSlide knows goes to OpenSlide, which leaves
+    the tiles of formats that are plain TIFF to tifffile; any other TIFF goes to tifffile; a picture to Pillow.
     """
     require_file(path, name)
     head = file_head(path, name)
@@ -67,13 +70,18 @@ def _open(path: Path, slide_id: str, name: str, mpp: Mpp | None, series: int | N
     outline = peek(path) if is_tiff else None
     vendor = None if outline is not None and outline.is_ome else knows(path, name)
     if vendor is None and is_tiff:
-        return TiffReader(path, slide_id=slide_id, name=name, mpp=mpp, series=series)
+        return open_tiff(path, slide_id=slide_id, name=name, mpp=mpp, series=series)
     if series not in {None, 0}:
         raise SlideUnreadable(name, f"the file holds one image, so there is no series {series}; leave the series out")
     if vendor is not None:
         if outline is not None:
             outline.require_safe(name)
-        return OpenSlideReader(path, slide_id=slide_id, name=name, mpp=mpp)
+        slide = OpenSlideReader(path, slide_id=slide_id, name=name, mpp=mpp)
+        tiles = open_tiles_of(path, slide.info, name) if vendor in PLAIN_TIFF_VENDORS else None
+        if tiles is None:
+            return slide
+        slide.close()
+        return tiles
     if is_picture(head):
         return PictureReader(path, slide_id=slide_id, name=name, mpp=mpp)
     raise SlideUnreadable(name, "no reader knows this as a slide; export it as pyramidal TIFF, OME-TIFF or PNG")

@@ -136,7 +136,7 @@ def peek(path: Path) -> TiffOutline:
     size = path.stat().st_size
     try:
         with tifffile.TiffFile(path) as tiff:
-            pages = [PageOutline.of(page) for page in _first_pages(tiff)]
+            pages = [PageOutline.of(page) for page in first_pages(tiff)]
             largest = max(pages, key=lambda page: page.width * page.height)
             return TiffOutline(bool(tiff.is_ome), largest, size)
     except FOREIGN_ERRORS:
@@ -166,7 +166,7 @@ def require_plausible(page: PageOutline, file_bytes: int, name: str) -> None:
         )
 
 
-def _first_pages(tiff: Any) -> list[Any]:
+def first_pages(tiff: Any) -> list[Any]:
     """Return the first pages; later ones of long files are labels and focal planes."""
     pages = []
     for index in range(MAX_PAGES_SEARCHED):

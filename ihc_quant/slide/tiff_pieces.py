@@ -1,8 +1,7 @@
 """Tiles and strips of one level of a TIFF, decoded one at a time."""
 
 import math
-import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,13 +75,13 @@ def cut_into_pieces(frame: Any, file_bytes: int, name: str) -> Pieces:
     return Pieces(page, frame.dataoffsets, frame.databytecounts, piece_width, piece_height, across, down, planes)
 
 
-def decode_piece(descriptor: int, pieces: Pieces, index: int, name: str) -> NDArray[np.uint8] | None:
+def decode_piece(read: Callable[[int, int], bytes], pieces: Pieces, index: int, name: str) -> NDArray[np.uint8] | None:
     """Decode a tile or strip.
 
     Parameters
     ----------
-    descriptor : int
-        The open file; read at stated places, so that threads do not disturb one another.
+    read : callable
+        Returns bytes of the file for an offset and a length.
     pieces : Pieces
         The level.
     index : int
@@ -101,7 +100,7 @@ def decode_piece(descriptor: int, pieces: Pieces, index: int, name: str) -> NDAr
     """
     with tifffile_errors(name, RegionUnreadable):
         per_plane = pieces.across * pieces.down
-        planes = [_decode_plane(descriptor, pieces, index + plane * per_plane, name) for plane in range(pieces.planes)]
+        planes = [_decode_plane(read, pieces, index + plane * per_plane, name) for plane in range(pieces.planes)]
         present = [plane for plane in planes if plane is not None]
         if len(present) < len(planes):
             return None
@@ -109,13 +108,13 @@ def decode_piece(descriptor: int, pieces: Pieces, index: int, name: str) -> NDAr
         return _on_white(samples, pieces.page)
 
 
-def _decode_plane(descriptor: int, pieces: Pieces, index: int, name: str) -> NDArray[np.uint8] | None:
+def _decode_plane(read: Callable[[int, int], bytes], pieces: Pieces, index: int, name: str) -> NDArray[np.uint8] | None:
     """Decode one segment of the file to (H, W, samples); None where it is empty."""
     page = pieces.page
     offset, length = pieces.offsets[index], pieces.lengths[index]
     if length == 0:
         return None
-    data = os.pread(descriptor, length, offset)
+    data = read(offset, length)
     if len(data) < length:
         raise RegionUnreadable(name, "the file ends early; copy it anew or export the slide again")
     if page.compression in JPEG_COMPRESSIONS:
