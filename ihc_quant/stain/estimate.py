@@ -115,10 +115,21 @@ def estimate_white_point(overview: NDArray[np.uint8]) -> WhitePoint:
     WhitePoint
         The median colour of the brightest glass, or 255 with the reason where less than ``MIN_BACKGROUND_SHARE`` of the
         overview is glass.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where the overview is not uint8 (H, W, 3) with at least one pixel.
     """
     require_rgb(overview)
-    glass = _is_glass(overview)
-    filled = (overview == 255).all(axis=2)
+    if overview.ndim != 3 or 0 in overview.shape:
+        raise ValueError(f"an overview has shape (H, W, 3), got {overview.shape}")
+    red, green, blue = (np.ascontiguousarray(overview[..., channel]) for channel in range(3))
+    lowest = np.minimum(np.minimum(red, green), blue)
+    filled = lowest == 255
+    window = np.ones((3, 3), np.uint8)
+    glass = (lowest >= GLASS_MIN_INTENSITY) & (np.maximum(np.maximum(red, green), blue) - lowest <= GLASS_MAX_CHROMA)
+    glass &= np.asarray(cv2.subtract(cv2.dilate(green, window), cv2.erode(green, window))) <= GLASS_MAX_RANGE
     scanned = max(1, int(np.count_nonzero(~filled)))
     real = glass & ~filled
     share = float(np.count_nonzero(real)) / scanned
@@ -127,14 +138,12 @@ def estimate_white_point(overview: NDArray[np.uint8]) -> WhitePoint:
             return WhitePoint(FULL_WHITE, "estimated", float(filled.mean()))
         reason = f"only {share:.1%} of the slide is empty glass, {MIN_BACKGROUND_SHARE:.0%} are needed"
         return WhitePoint(FULL_WHITE, "assumed", share, reason)
-    colours = overview[real]
-    green = np.bincount(colours[:, 1], minlength=256)
     # The brightest well-filled peak: pale even tissue may be frequent, but it is never brighter than the glass.
-    smooth = np.convolve(green, np.ones(5, np.int64), "same")
-    peaks = np.flatnonzero(smooth >= 0.25 * smooth.max())
-    near = np.abs(colours[:, 1].astype(np.int16) - _peak_below(smooth, int(peaks[-1]))) <= 4
-    red, green_, blue = (float(channel) for channel in np.median(colours[near], axis=0))
-    return WhitePoint((red, green_, blue), "estimated", share)
+    counts = np.convolve(np.bincount(green[real], minlength=256), np.ones(5, np.int64), "same")
+    peak = _peak_below(counts, int(np.flatnonzero(counts >= 0.25 * counts.max())[-1]))
+    near = real & (np.abs(green.astype(np.int16) - peak) <= 4)
+    medians = (float(np.median(channel[near])) for channel in (red, green, blue))
+    return WhitePoint((next(medians), next(medians), next(medians)), "estimated", share)
 
 
 def _peak_below(counts: NDArray[np.int64], start: int) -> int:
@@ -143,17 +152,6 @@ def _peak_below(counts: NDArray[np.int64], start: int) -> int:
     while position > 0 and counts[position - 1] >= counts[position]:
         position -= 1
     return position
-
-
-def _is_glass(rgb: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    lowest, highest = rgb.min(axis=2), rgb.max(axis=2)
-    green = np.ascontiguousarray(rgb[..., 1])
-    window = np.ones((3, 3), np.uint8)
-    spread = cv2.subtract(cv2.dilate(green, window), cv2.erode(green, window))
-    glass: NDArray[np.bool_] = (
-        (lowest >= GLASS_MIN_INTENSITY) & (highest - lowest <= GLASS_MAX_CHROMA) & (spread <= GLASS_MAX_RANGE)
-    )
-    return glass
 
 
 def estimate_stains(pixels: NDArray[np.uint8], white: White = FULL_WHITE) -> StainEstimate:

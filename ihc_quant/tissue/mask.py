@@ -147,9 +147,12 @@ def _tissue_pixels(rgb: NDArray[np.uint8], pixel_um: float, settings: TissueSett
     """Return the mask by hysteresis: weak pixels that hang together with a strong one."""
     density = optical_density(rgb, estimate_white_point(rgb).rgb)
     blurred = _blurred(density, settings.colour_blur_um / pixel_um)
-    mean = blurred.mean(axis=2)
-    chroma = blurred.max(axis=2) - blurred.min(axis=2)
-    texture = _texture(density.mean(axis=2), settings.texture_window_um / pixel_um)
+    red, green, blue = (blurred[..., channel] for channel in range(3))
+    mean = (red + green + blue) / np.float32(3)
+    chroma = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
+    texture = _texture(
+        (density[..., 0] + density[..., 1] + density[..., 2]) / np.float32(3), settings.texture_window_um / pixel_um
+    )
     weak = (mean >= settings.weak_od) & (texture >= settings.weak_texture)
     strong = (mean >= settings.strong_od) & (texture >= settings.strong_texture)
     strong &= chroma >= np.maximum(settings.strong_chroma, settings.strong_colour * mean)
