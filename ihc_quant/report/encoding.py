@@ -40,7 +40,8 @@ def encode_jpeg(rgb: NDArray[np.uint8], quality: int = JPEG_QUALITY) -> bytes:
         1 to 95, as Pillow counts it.
     """
     buffer = io.BytesIO()
-    _picture(rgb).save(buffer, format="JPEG", quality=quality, subsampling=0, optimize=True)
+    # Without "optimize": with it, libjpeg fails on noisy pictures larger than Pillow's buffer.
+    _picture(rgb).save(buffer, format="JPEG", quality=quality, subsampling=0)
     return buffer.getvalue()
 
 

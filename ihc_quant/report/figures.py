@@ -145,7 +145,8 @@ def _printed(value: float, estimate: Estimate) -> str:
     """Return a value or bound of the estimate in printed units, with the estimate's digits."""
     if estimate.unit == "fraction":
         return _percent(100 * value, 2 if estimate.value is not None and 0 < estimate.value < 0.01 else 1)
-    reference = abs(estimate.value or 0.0)
+    # Where nothing was found the upper bound says how finely it was measured.
+    reference = abs(estimate.value or max((interval.high for interval in estimate.intervals), default=0.0))
     if estimate.unit == "H-score":
         return _number(value, 0 if reference >= 10 else 1)
     return _number(value, 0 if reference >= 100 else 1 if reference >= 1 else 2)

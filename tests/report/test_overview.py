@@ -1,0 +1,112 @@
+"""The overview of a slide."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from ihc_quant.domain.geometry import Grid, GridBox, Mpp
+from ihc_quant.domain.tile import Tile, TilePlan
+from ihc_quant.report.overview import EXCLUDED_COLOUR, TILE_COLOUR, draw_overview
+
+MPP = Mpp.square(0.25)
+GRID = Grid(16.0, MPP)
+
+
+def scene(height: int = 90, width: int = 120) -> tuple[NDArray[np.uint8], NDArray[np.bool_], TilePlan]:
+    rgb = np.full((height, width, 3), 240, np.uint8)
+    mask = np.zeros((height, width), bool)
+    mask[height // 4 : 3 * height // 4, width // 4 : 3 * width // 4] = True
+    rgb[mask] = (180, 150, 190)
+    core = GridBox(512, 512, 1536, 1536)
+    plan = TilePlan(Grid(0.5, MPP), 1088, 32, (Tile(0, core, core.grown(32)),))
+    return rgb, mask, plan
+
+
+def cells(count: int = 400) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+    rng = np.random.default_rng(3)
+    positive = np.zeros(count, bool)
+    positive[::4] = True
+    return rng.uniform(2000, 5700, count), rng.uniform(1500, 4300, count), positive
+
+
+def count_near(picture: NDArray[np.uint8], colour: tuple[int, int, int], within: int = 6) -> int:
+    return int((np.abs(picture.astype(int) - colour).max(axis=2) <= within).sum())
+
+
+def test_the_picture_is_deterministic_and_changes_with_the_calls() -> None:
+    rgb, mask, plan = scene()
+    x, y, positive = cells()
+    first = draw_overview(rgb, GRID, mask, plan, x, y, positive, slide_id="s", marker="CD4")
+    again = draw_overview(rgb, GRID, mask, plan, x, y, positive, slide_id="s", marker="CD4")
+    other = draw_overview(rgb, GRID, mask, plan, x, y, ~positive, slide_id="s", marker="CD4")
+    assert first.dtype == np.uint8
+    assert first.ndim == 3
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_inputs_are_left_alone() -> None:
+    rgb, mask, plan = scene()
+    kept = rgb.copy(), mask.copy()
+    x, y, positive = cells()
+    draw_overview(rgb, GRID, mask, plan, x, y, positive, slide_id="s", marker="CD4", excluded=plan.tiles)
+    assert np.array_equal(rgb, kept[0])
+    assert np.array_equal(mask, kept[1])
+
+
+def test_excluded_tiles_are_hatched_and_out_of_the_heat_map() -> None:
+    rgb, mask, plan = scene()
+    x, y, positive = cells()
+    plain = draw_overview(rgb, GRID, mask, plan, x, y, positive, slide_id="s", marker="CD4")
+    hatched = draw_overview(rgb, GRID, mask, plan, x, y, positive, slide_id="s", marker="CD4", excluded=plan.tiles)
+    assert count_near(plain, EXCLUDED_COLOUR) == 0
+    assert count_near(hatched, EXCLUDED_COLOUR) > 300
+    assert not np.array_equal(plain[:, plain.shape[1] // 2 :], hatched[:, plain.shape[1] // 2 :])
+
+
+def test_tiles_stand_where_they_are_on_the_slide() -> None:
+    rgb = np.full((96, 96, 3), 255, np.uint8)
+    mask = np.ones((96, 96), bool)
+    _, _, plan = scene()
+    nothing = np.empty(0)
+    picture = draw_overview(rgb, GRID, mask, plan, nothing, nothing, np.empty(0, bool), slide_id="s", marker="CD4")
+    bluish = (picture[..., 2].astype(int) - picture[..., 0] > 60) & (picture[..., 1] > picture[..., 0] + 20)
+    legend = picture.shape[0] - 140
+    rows, columns = np.nonzero(bluish[126:legend, 24:784])
+    # The core covers 256 to 768 µm of 1,536 µm, drawn 760 picture pixels wide.
+    scale = 760 / 1536
+    assert columns.min() == pytest.approx(256 * scale, abs=2)
+    assert columns.max() == pytest.approx(768 * scale, abs=2)
+    assert rows.min() == pytest.approx(256 * scale, abs=2)
+    assert rows.max() == pytest.approx(768 * scale, abs=2)
+    assert TILE_COLOUR[2] > TILE_COLOUR[0]
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (1, 1), (40, 400), (400, 40), (1000, 1400)])
+def test_slides_of_any_shape_are_drawn(shape: tuple[int, int]) -> None:
+    rgb, mask, plan = scene(*shape)
+    x, y, positive = cells(5)
+    fragments = mask.astype(np.int16)
+    name = "a very long name " * 30 + "😐"
+    picture = draw_overview(rgb, GRID, mask, plan, x, y, positive, slide_id=name, marker="CCR4", fragments=fragments)
+    assert 200 < picture.shape[0] < 2500
+    assert 500 < picture.shape[1] < 2000
+
+
+def test_a_slide_without_tissue_or_cells_is_drawn() -> None:
+    rgb, mask, plan = scene()
+    empty = TilePlan(plan.grid, plan.tile_px, plan.margin_px, ())
+    nothing = np.empty(0)
+    picture = draw_overview(
+        rgb, GRID, np.zeros_like(mask), empty, nothing, nothing, np.empty(0, bool), slide_id="s", marker="CD8"
+    )
+    assert picture.std() > 0
+
+
+def test_shapes_that_do_not_fit_are_refused() -> None:
+    rgb, mask, plan = scene()
+    x, y, positive = cells()
+    with pytest.raises(ValueError, match="one height and width"):
+        draw_overview(rgb, GRID, mask[1:], plan, x, y, positive, slide_id="s", marker="CD4")
+    with pytest.raises(ValueError, match="one x, one y"):
+        draw_overview(rgb, GRID, mask, plan, x[1:], y, positive, slide_id="s", marker="CD4")
