@@ -1,0 +1,154 @@
+"""Counts to the scores of one marker on one section."""
+
+from dataclasses import dataclass
+
+from ihc_quant.domain.score import CellCounts, Estimate, Interval, MarkerScore
+from ihc_quant.scoring.blocks import BLOCK_UM, BlockCounts
+from ihc_quant.scoring.bootstrap import (
+    BOOTSTRAP_DRAWS,
+    BOOTSTRAP_SEED,
+    MIN_BLOCKS,
+    BlockIntervals,
+    block_intervals,
+)
+from ihc_quant.scoring.intervals import garwood_interval, grade_interval, wilson_interval
+
+NO_CELLS = "no cells were found in the analysed tissue"
+NO_AREA = "no tissue was analysed"
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreSettings:
+    """How counts become scores.
+
+    Attributes
+    ----------
+    level : float
+        Confidence of every interval.
+    insufficient_below, low_below : int
+        Fewer cells than this are "insufficient" and "low count"; our judgement, not from the literature.
+    block_um : float
+        Side of the blocks of the bootstrap, µm.
+    draws, seed : int
+        Of the bootstrap.
+    min_blocks : int
+        Fewer blocks make the bootstrap unreliable.
+    """
+
+    level: float = 0.95
+    insufficient_below: int = 100
+    low_below: int = 500
+    block_um: float = BLOCK_UM
+    draws: int = BOOTSTRAP_DRAWS
+    seed: int = BOOTSTRAP_SEED
+    min_blocks: int = MIN_BLOCKS
+
+    def __post_init__(self) -> None:
+        if not 0.5 <= self.level < 1:
+            raise ValueError(f"confidence lies between 0.5 and 1, got {self.level}")
+        if not 0 <= self.insufficient_below <= self.low_below:
+            raise ValueError(f"{self.insufficient_below} and {self.low_below} cells do not ascend")
+        if not self.block_um > 0 or self.draws < 100 or self.min_blocks < 2:
+            raise ValueError("blocks have a size, and the bootstrap takes at least 100 draws and 2 blocks")
+
+
+def h_score(counts: CellCounts) -> float | None:
+    """Return the H-score, 100 (n₁ + 2 n₂ + 3 n₃) / N, 0 to 300; N counts negative cells too. None without cells.
+
+    Examples
+    --------
+    50 negative, 20 1+, 20 2+, 10 3+: 100 (20 + 40 + 30) / 100.
+
+    >>> h_score(CellCounts(50, 20, 20, 10))
+    90.0
+    """
+    if counts.total == 0:
+        return None
+    return 100 * (counts.one_plus + 2 * counts.two_plus + 3 * counts.three_plus) / counts.total
+
+
+def positive_fraction(counts: CellCounts) -> float | None:
+    """Return positive over all cells; None without cells.
+
+    Examples
+    --------
+    >>> positive_fraction(CellCounts(50, 20, 20, 10))
+    0.5
+    """
+    return counts.positive / counts.total if counts.total else None
+
+
+def positive_density_per_mm2(counts: CellCounts) -> float | None:
+    """Return positive cells over the area in mm²; None without area.
+
+    Examples
+    --------
+    >>> positive_density_per_mm2(CellCounts(50, 20, 20, 10, area_um2=2e6))
+    25.0
+    """
+    return counts.positive / (counts.area_um2 / 1e6) if counts.area_um2 > 0 else None
+
+
+def score_marker(
+    marker: str, counts: CellCounts, blocks: BlockCounts | None, settings: ScoreSettings | None = None
+) -> MarkerScore:
+    """Score one marker on one section.
+
+    Parameters
+    ----------
+    marker : str
+        One of ``ihc_quant.domain.stain.MARKERS``.
+    counts : CellCounts
+        Of the whole section.
+    blocks : BlockCounts or None
+        The same cells by block; None leaves the block bootstrap out.
+    settings : ScoreSettings, optional
+        Levels, limits and seed.
+
+    Returns
+    -------
+    MarkerScore
+        Each figure with the interval that takes cells as independent first and the block bootstrap second, where there
+        is one. Without cells (or area) a figure is None and states the reason.
+
+    Raises
+    ------
+    ValueError
+        Where blocks and counts do not hold the same cells.
+    """
+    settings = settings or ScoreSettings()
+    if blocks is not None:
+        of_blocks = blocks.total()
+        if (of_blocks.total, of_blocks.positive) != (counts.total, counts.positive):
+            raise ValueError(f"blocks hold {of_blocks.total} cells, {of_blocks.positive} positive; counts are {counts}")
+    boot = BlockIntervals(None, None, None)
+    if blocks is not None and counts.total:
+        boot = block_intervals(
+            blocks, level=settings.level, draws=settings.draws, seed=settings.seed, min_blocks=settings.min_blocks
+        )
+    fraction, density, h = positive_fraction(counts), positive_density_per_mm2(counts), h_score(counts)
+    fraction_estimate = Estimate(None, "fraction", reason=NO_CELLS)
+    h_estimate = Estimate(None, "H-score", reason=NO_CELLS)
+    density_estimate = Estimate(None, "cells/mm²", reason=NO_AREA)
+    if fraction is not None and h is not None:
+        wilson = wilson_interval(counts.positive, counts.total, settings.level)
+        fraction_estimate = Estimate(fraction, "fraction", _both(wilson, boot.fraction))
+        grades = (counts.negative, counts.one_plus, counts.two_plus, counts.three_plus)
+        h_estimate = Estimate(h, "H-score", _both(grade_interval(grades, settings.level), boot.h_score))
+    if density is not None:
+        garwood = garwood_interval(counts.positive, counts.area_um2 / 1e6, settings.level)
+        density_estimate = Estimate(density, "cells/mm²", _both(garwood, boot.density_per_mm2))
+    return MarkerScore(marker, counts, fraction_estimate, density_estimate, h_estimate, _cautions(counts, settings))
+
+
+def _both(independent: Interval, block: Interval | None) -> tuple[Interval, ...]:
+    return (independent,) if block is None else (independent, block)
+
+
+def _cautions(counts: CellCounts, settings: ScoreSettings) -> tuple[str, ...]:
+    """Return the sentences that must stand beside the figures."""
+    if counts.total < settings.insufficient_below:
+        return (f"insufficient: {counts.total} cells, fewer than {settings.insufficient_below}",)
+    if counts.total < settings.low_below:
+        return (f"low count: {counts.total} cells, fewer than {settings.low_below}",)
+    return ()
