@@ -1,0 +1,131 @@
+"""Cells as GeoJSON that QuPath opens in the right place.
+
+QuPath counts pixels from the corner of the slide's bounds where a slide states bounds (OpenSlide's
+``openslide.bounds-x`` and ``-y``); the cell table counts from the corner of level-0 pixel (0, 0). The caller passes the
+bounds' corner as ``offset`` and it is subtracted here; for slides without bounds it is (0, 0).
+"""
+
+import json
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ihc_quant.domain.cell_table import OUTLINE_STEPS_PER_PX, CellTable
+from ihc_quant.domain.geometry import Mpp, Point
+
+GRADE_NAMES: tuple[str, ...] = ("Negative", "1+", "2+", "3+")
+"""QuPath's names of the intensity classes; it computes positive percentages and H-scores from them."""
+
+GRADE_COLOURS: tuple[tuple[int, int, int], ...] = ((112, 112, 225), (255, 215, 0), (242, 119, 40), (179, 16, 16))
+"""Red, green, blue; near to QuPath's own colours of these classes."""
+
+ROWS_PER_CHUNK = 1000
+"""Cells in one piece of text, about 1 MB."""
+
+
+def cells_to_geojson(
+    table: CellTable,
+    positive: NDArray[np.bool_],
+    grade: NDArray[np.int8],
+    grid_pixel_um: float,
+    mpp: Mpp,
+    offset: Point,
+    marker: str,
+) -> Iterator[str]:
+    """Write cells as a GeoJSON FeatureCollection, piece by piece, in bounded memory.
+
+    Each cell is a QuPath detection: a polygon around its nucleus in level-0 pixels, the class ``"<marker>: <grade>"``,
+    and its measurements, named as in the cell table.
+
+    Parameters
+    ----------
+    table : CellTable
+        Measured cells.
+    positive : ndarray, shape (n,), bool
+        Calls.
+    grade : ndarray, shape (n,), int8
+        0 negative, 1 to 3.
+    grid_pixel_um : float
+        Pixel of the network's grid, µm, in eighths of which the outlines are counted.
+    mpp : Mpp
+        Of the slide.
+    offset : Point
+        Corner of the slide's bounds in level-0 pixels; subtracted.
+    marker : str
+        First part of the class.
+
+    Yields
+    ------
+    str
+        Pieces which together are one JSON document.
+
+    Raises
+    ------
+    ValueError
+        Where calls and cells differ in number, or calls contradict grades.
+    """
+    if len(positive) != len(table) or len(grade) != len(table):
+        raise ValueError(f"{len(table)} cells cannot carry {len(positive)} calls and {len(grade)} grades")
+    if not np.array_equal(positive, grade > 0):
+        raise ValueError("a cell is positive exactly where its grade is above 0")
+    scale = np.array([grid_pixel_um / mpp.x, grid_pixel_um / mpp.y]) / OUTLINE_STEPS_PER_PX
+    return _pieces(table, grade, scale, offset, marker)
+
+
+def _pieces(
+    table: CellTable, grade: NDArray[np.int8], scale: NDArray[np.float64], offset: Point, marker: str
+) -> Iterator[str]:
+    """Yield the opening, the features in chunks, and the closing."""
+    classes = [
+        {"name": f"{marker}: {name}", "color": list(colour)}
+        for name, colour in zip(GRADE_NAMES, GRADE_COLOURS, strict=True)
+    ]
+    yield '{"type":"FeatureCollection","features":['
+    for begin in range(0, len(table), ROWS_PER_CHUNK):
+        rows = range(begin, min(begin + ROWS_PER_CHUNK, len(table)))
+        features = [_feature(table, row, classes[grade[row]], scale, offset) for row in rows]
+        yield (",\n" if begin else "\n") + ",\n".join(features)
+    yield "\n]}\n"
+
+
+def _feature(
+    table: CellTable, row: int, classification: dict[str, object], scale: NDArray[np.float64], offset: Point
+) -> str:
+    """Return one cell as a GeoJSON feature."""
+    centre = np.array([table.x_l0[row] - offset.x, table.y_l0[row] - offset.y])
+    outline = table.outline_xy[table.outline_start[row] : table.outline_start[row + 1]]
+    # A hundredth of a level-0 pixel is finer than the outline itself and keeps the text short.
+    ring = np.round(centre + outline * scale, 2).tolist()
+    ring.append(ring[0])
+    return json.dumps(
+        {
+            "type": "Feature",
+            "geometry": {"type": "Polygon", "coordinates": [ring]},
+            "properties": {
+                "objectType": "detection",
+                "classification": classification,
+                "measurements": _measurements(table, row),
+            },
+        },
+        separators=(",", ":"),
+        allow_nan=False,
+        ensure_ascii=False,
+    )
+
+
+def _measurements(table: CellTable, row: int) -> dict[str, float]:
+    """Return what QuPath shows in its measurement table; three decimals are finer than the measurement."""
+    names = (
+        "area_um2",
+        "p_positive",
+        "od_nucleus",
+        "od_ring",
+        "od_cell",
+        "od_nucleus_p90",
+        "od_ring_p90",
+        "od_cell_p90",
+        "membrane_completeness",
+        "fragment",
+    )
+    return {name: round(float(getattr(table, name)[row]), 3) for name in names}
