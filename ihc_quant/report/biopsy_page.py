@@ -124,14 +124,14 @@ def render_biopsy(report: BiopsyReport, pictures: Mapping[str, SlidePictures]) -
 
 
 def _section(number: int, outcome: SlideOutcome, pictures: SlidePictures | None, room: int) -> _Section:
-    marker, cells = outcome.stain.marker, figures.positive_cells(outcome.stain.marker)
+    cells = figures.positive_cells(outcome.stain.marker)
     slide_id = figures.one_line(outcome.slide_id)
     scored = outcome if isinstance(outcome, Scored) else None
     counts = scored.score.counts if scored else None
     return _Section(
         anchor=f"section-{number}",
         slide_id=slide_id,
-        marker=marker,
+        marker=figures.format_marker(outcome.stain.marker),
         cells=cells,
         chromogen=figures.format_chromogen(outcome.stain),
         problem=_problem(outcome),

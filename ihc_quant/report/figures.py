@@ -119,6 +119,17 @@ def format_chromogen(stain: SectionStain) -> str:
     return f"{stain.chromogen} (assumed)" if stain.chromogen_assumed else stain.chromogen
 
 
+def format_marker(marker: str) -> str:
+    """Return a marker in words.
+
+    Examples
+    --------
+    >>> format_marker("CCR4"), format_marker("negative_control")
+    ('CCR4', 'negative control')
+    """
+    return "other marker" if marker == "other" else marker.replace("_", " ")
+
+
 def positive_cells(marker: str) -> str:
     """Return how positive cells of a marker are called.
 

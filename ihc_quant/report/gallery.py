@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw
 from ihc_quant.domain.cell_table import OUTLINE_STEPS_PER_PX
 from ihc_quant.domain.geometry import GridBox
 from ihc_quant.domain.provenance import RESEARCH_USE_ONLY
+from ihc_quant.report.figures import format_marker
 from ihc_quant.report.lettering import QUIET, shorten, wrap, write
 
 NEAR_THRESHOLD = "closest to the threshold"
@@ -208,7 +209,12 @@ def draw_gallery(
     top = 72
     picture = Image.new("RGB", (total, top + sum(heights) + 22 * len(notes) + _EDGE_PX), "white")
     draw = ImageDraw.Draw(picture)
-    write(draw, (_EDGE_PX, 18), shorten(f"{slide_id}  {marker}", _TITLE_PX, total - 2 * _EDGE_PX), _TITLE_PX)
+    write(
+        draw,
+        (_EDGE_PX, 18),
+        shorten(f"{slide_id}  {format_marker(marker)}", _TITLE_PX, total - 2 * _EDGE_PX),
+        _TITLE_PX,
+    )
     for row, row_height in zip(rows, heights, strict=True):
         _row(picture, draw, top, row, (tile_w, tile_h))
         top += row_height

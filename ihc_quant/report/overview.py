@@ -8,12 +8,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
+from scipy import ndimage
 
 from ihc_quant.domain.geometry import Grid
 from ihc_quant.domain.provenance import RESEARCH_USE_ONLY
 from ihc_quant.domain.tile import Tile, TilePlan
 from ihc_quant.report.density_map import SMOOTHING_UM, positive_density, round_up, viridis
-from ihc_quant.report.figures import format_count, positive_cells
+from ihc_quant.report.figures import format_count, format_marker, positive_cells
 from ihc_quant.report.lettering import INK, QUIET, shorten, wrap, write
 
 PANEL_PX = (760, 900)
@@ -172,7 +173,9 @@ def draw_overview(
     end = scale_end_per_mm2 if scale_end_per_mm2 is not None else round_up(float(density.max(initial=0.0)))
     sheet = _Sheet.of(panel, stacked=rgb.shape[1] > WIDE * rgb.shape[0], notes=_notes(smoothing_um, grid.pixel_um))
     cells, found = positive_cells(marker), int(np.count_nonzero(positive))
-    sheet.head(f"{slide_id}  {marker}", f"{format_count(found)} {cells} of {format_count(len(positive))} cells")
+    sheet.head(
+        f"{slide_id}  {format_marker(marker)}", f"{format_count(found)} {cells} of {format_count(len(positive))} cells"
+    )
     um_per_px = grid.pixel_um / panel.scale
     sheet.panel(
         0, "Tissue and tiles", _tissue_panel(rgb, analysed, tissue_mask, grid, plan, excluded, panel), um_per_px
@@ -270,12 +273,15 @@ def _scale_bar(draw: ImageDraw.ImageDraw, corner: tuple[int, int], um_per_px: fl
 def _number_fragments(
     draw: ImageDraw.ImageDraw, corner: tuple[int, int], fragments: NDArray[np.int16], scale: float
 ) -> None:
-    for number in np.unique(fragments[fragments > 0]):
+    for number, place in enumerate(ndimage.find_objects(fragments), start=1):
+        if place is None:
+            continue
         # The place deepest inside, so that the number of a crescent does not stand beside it.
-        depth = cv2.distanceTransform(np.pad(fragments == number, 1).astype(np.uint8), cv2.DIST_L2, 3)
-        row, column = np.unravel_index(int(np.argmax(depth)), depth.shape)
-        place = (corner[0] + (column - 0.5) * scale, corner[1] + (row - 0.5) * scale - _TITLE_PX / 2)
-        write(draw, place, str(int(number)), _TITLE_PX, align=0.5, halo=True)
+        inside = np.pad(fragments[place] == number, 1).astype(np.uint8)
+        row, column = np.unravel_index(int(np.argmax(cv2.distanceTransform(inside, cv2.DIST_L2, 3))), inside.shape)
+        x = corner[0] + (place[1].start + column - 0.5) * scale
+        y = corner[1] + (place[0].start + row - 0.5) * scale
+        write(draw, (x, y - _TITLE_PX / 2), str(number), _TITLE_PX, align=0.5, halo=True)
 
 
 def _legend(draw: ImageDraw.ImageDraw, place: tuple[int, int], any_excluded: bool) -> None:

@@ -9,6 +9,7 @@ from ihc_quant.report.figures import (
     format_chromogen,
     format_count,
     format_estimate,
+    format_marker,
     format_method,
     one_line,
     positive_cells,
@@ -29,7 +30,7 @@ def summary_lines(outcome: SlideOutcome) -> list[str]:
         The first line names the slide, the last states research use only.
     """
     stain = outcome.stain
-    heading = f"{outcome.slide_id}: {stain.marker}, chromogen {format_chromogen(stain)}"
+    heading = f"{outcome.slide_id}: {format_marker(stain.marker)}, chromogen {format_chromogen(stain)}"
     match outcome:
         case Scored():
             body = _scored_lines(outcome)
