@@ -20,10 +20,17 @@ _SITES = {"skin": "skin", "lymph_node": "lymph node", "other": "other"}
 
 _MPP_SOURCES = {"file": "the file", "override": "the user (override)"}
 
+
+def _printable(value: object) -> object:
+    """Return text from outside without signs that no page can carry, such as lone surrogates of odd file names."""
+    return figures.one_line(value) if type(value) is str else value
+
+
 _ENVIRONMENT = Environment(
     loader=PackageLoader("ihc_quant.report", "templates"),
     autoescape=True,
     undefined=StrictUndefined,
+    finalize=_printable,
     trim_blocks=True,
     lstrip_blocks=True,
 )
@@ -111,8 +118,8 @@ def render_biopsy(report: BiopsyReport, pictures: Mapping[str, SlidePictures]) -
     ]
     return _ENVIRONMENT.get_template("biopsy.html.j2").render(
         notice=RESEARCH_USE_ONLY,
-        biopsy_id=figures.one_line(report.biopsy_id),
-        patient_id=figures.one_line(report.patient_id),
+        biopsy_id=report.biopsy_id,
+        patient_id=report.patient_id,
         site=_SITES.get(report.site, report.site),
         in_skin=report.site == "skin",
         complete=report.complete,
@@ -125,12 +132,11 @@ def render_biopsy(report: BiopsyReport, pictures: Mapping[str, SlidePictures]) -
 
 def _section(number: int, outcome: SlideOutcome, pictures: SlidePictures | None, room: int) -> _Section:
     cells = figures.positive_cells(outcome.stain.marker)
-    slide_id = figures.one_line(outcome.slide_id)
     scored = outcome if isinstance(outcome, Scored) else None
     counts = scored.score.counts if scored else None
     return _Section(
         anchor=f"section-{number}",
-        slide_id=slide_id,
+        slide_id=outcome.slide_id,
         marker=figures.format_marker(outcome.stain.marker),
         cells=cells,
         chromogen=figures.format_chromogen(outcome.stain),
@@ -145,7 +151,7 @@ def _section(number: int, outcome: SlideOutcome, pictures: SlidePictures | None,
         h_score=_figure(scored.score.h_score) if scored else None,
         cautions=scored.score.cautions if scored else (),
         fragments=_fragments(scored) if scored and len(scored.fragments) > 1 else (),
-        pictures=_pictures(slide_id, cells, pictures, room) if scored and pictures else (),
+        pictures=_pictures(outcome.slide_id, cells, pictures, room) if scored and pictures else (),
         provenance=() if isinstance(outcome, Failed) else _provenance(outcome.provenance),
     )
 
@@ -236,7 +242,7 @@ def _settings(outcomes: tuple[SlideOutcome, ...]) -> list[tuple[str, str, list[t
             continue
         provenance = outcome.provenance
         slides, _ = groups.setdefault(provenance.settings_sha256, ([], _flat(provenance.settings)))
-        slides.append(figures.one_line(outcome.slide_id))
+        slides.append(outcome.slide_id)
     return [(digest, ", ".join(slides), entries) for digest, (slides, entries) in groups.items()]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
-from ihc_quant.domain.outcome import BiopsyReport, Scored
+from ihc_quant.domain.outcome import BiopsyReport, Failed, Scored
 from ihc_quant.domain.provenance import RESEARCH_USE_ONLY
 from ihc_quant.report.biopsy_page import SlidePictures, render_biopsy
 from ihc_quant.report.encoding import encode_png
@@ -109,6 +109,12 @@ def test_names_and_sentences_from_outside_stay_text(report: BiopsyReport, scored
     assert all("onerror" not in attributes for _, attributes in page.elements)
     assert HOSTILE in page.text
     assert HOSTILE in (page.all("img")[0]["alt"] or "")
+
+
+def test_names_that_are_no_unicode_do_not_break_the_page(failed: Failed) -> None:
+    odd = replace(failed, slide_id="a\udcff", reason="cannot open b\udcfe\x00.tif")
+    html = render_biopsy(BiopsyReport("\udcfd", "P\x07", "skin", (odd,), ("flag\udcff",)), {})
+    assert "cannot open b  .tif" in html.encode("utf-8").decode("utf-8")
 
 
 def test_a_failed_section_makes_the_biopsy_incomplete(report: BiopsyReport, complete_report: BiopsyReport) -> None:

@@ -121,6 +121,12 @@ def fields_of(provenance: Provenance) -> dict[str, Any]:
     return {name: getattr(provenance, name) for name in Provenance.__dataclass_fields__}
 
 
+def test_a_name_that_is_no_unicode_can_be_written_and_read(failed: Failed) -> None:
+    values = outcome_json(Failed("a\udcff", failed.stain, failed.reason))
+    json.dumps(values, ensure_ascii=False).encode("utf-8")
+    assert outcome_from_json(values) == Failed("a?", failed.stain, failed.reason)
+
+
 def test_a_report_states_whether_it_is_complete(report: BiopsyReport, complete_report: BiopsyReport) -> None:
     values = report_json(report)
     assert list(values) == ["biopsy_id", "patient_id", "site", "complete", "notice", "flags", "outcomes"]
