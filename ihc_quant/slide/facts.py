@@ -54,11 +54,19 @@ def pyramid(sizes: Sequence[tuple[int, int]]) -> tuple[Level, ...]:
     width, height = sizes[0]
     levels = []
     for index, (w, h) in enumerate(sizes):
-        factor = max(1, round(math.sqrt(width / w * height / h)))
-        whole = w in {width // factor, -(-width // factor)} and h in {height // factor, -(-height // factor)}
-        across, down = (float(factor), float(factor)) if whole else (width / w, height / h)
-        levels.append(Level(index, Size(w, h), across, down))
+        factor = _whole_factor((width, height), (w, h))
+        across, down = (factor, factor) if factor else (width / w, height / h)
+        levels.append(Level(index, Size(w, h), float(across), float(down)))
     return tuple(levels)
+
+
+def _whole_factor(size: tuple[int, int], level_size: tuple[int, int]) -> int | None:
+    """Return the whole number that leads from one size to the other, a power of two first; None where none does."""
+    ratio = math.sqrt(size[0] / level_size[0] * size[1] / level_size[1])
+    for factor in (2 ** max(0, round(math.log2(ratio))), max(1, round(ratio))):
+        if all(n in {full // factor, -(-full // factor)} for full, n in zip(size, level_size, strict=True)):
+            return factor
+    return None
 
 
 def bounds(properties: Mapping[str, str], size: Size) -> Box:

@@ -107,15 +107,16 @@ def _decode(path: Path, name: str) -> tuple[NDArray[np.uint8], str]:
         picture = PngImageFile(file) if is_png else JpegImageFile(file)
         with picture:
             width, height = picture.size
-            problem = _problem(picture)
-            if problem:
-                raise NotBrightfield(name, problem)
+            # Before anything else: asking a PNG for its orientation decodes it.
             if width * height > MAX_PICTURE_PX:
                 raise SlideUnreadable(
                     name,
                     f"a picture of {width} × {height} px is too large to decode at once "
                     f"(limit {MAX_PICTURE_PX // 1_000_000} million px); export it as pyramidal TIFF",
                 )
+            problem = _problem(picture)
+            if problem:
+                raise NotBrightfield(name, problem)
             vendor = "png" if is_png else "jpeg"
             transparent = picture.mode == "RGBA" or "transparency" in picture.info
             if transparent:

@@ -24,6 +24,7 @@ FOREIGN_ERRORS = (
     ArithmeticError,
     AssertionError,
     AttributeError,
+    ImportError,
     LookupError,
     MemoryError,
     NotImplementedError,

@@ -161,15 +161,15 @@ def open_tiles_of(path: Path, info: SlideInfo, name: str) -> TiffReader | None:
     TiffReader or None
         None where a level is no complete tiled page of its size: then OpenSlide reads the slide itself.
     """
-    with tifffile_errors(name, SlideUnreadable):
-        tiff = tifffile.TiffFile(path)
+    try:
+        with tifffile_errors(name, SlideUnreadable):
+            tiff = tifffile.TiffFile(path)
+    except SlideError:
+        return None
     try:
         levels = _tiled_levels(tiff, info, path.stat().st_size, name)
     except SlideError:
         levels = None
-    except BaseException:
-        tiff.close()
-        raise
     if levels is None:
         tiff.close()
         return None
