@@ -21,8 +21,11 @@ GLASS_MIN_INTENSITY = 185
 GLASS_MAX_CHROMA = 14
 """Largest difference between the channels of empty glass, of 255; a pale hematoxylin or DAB haze exceeds it."""
 
-GLASS_MAX_RANGE = 5
-"""Largest difference of green within 3 × 3 overview pixels of empty glass: sensor and JPEG noise, but no tissue."""
+GLASS_WINDOW_PX = 5
+"""Edge of the window in which glass must be even, in overview pixels; wide enough to see the structure of stroma."""
+
+GLASS_MAX_NOISE = 2.0
+"""Standard deviation of green within the window, of 255: glass has 0.5 to 1.9 with its noise, pale stroma 5."""
 
 MIN_BACKGROUND_SHARE = 0.02
 """Share of the overview that must be empty glass; below it the estimate would rest on holes and pale tissue."""
@@ -127,11 +130,10 @@ def estimate_white_point(overview: NDArray[np.uint8]) -> WhitePoint:
     red, green, blue = (np.ascontiguousarray(overview[..., channel]) for channel in range(3))
     lowest = np.minimum(np.minimum(red, green), blue)
     filled = lowest == 255
-    window = np.ones((3, 3), np.uint8)
     glass = (lowest >= GLASS_MIN_INTENSITY) & (np.maximum(np.maximum(red, green), blue) - lowest <= GLASS_MAX_CHROMA)
-    glass &= np.asarray(cv2.subtract(cv2.dilate(green, window), cv2.erode(green, window))) <= GLASS_MAX_RANGE
-    scanned = max(1, int(np.count_nonzero(~filled)))
+    glass &= _noise(green) <= GLASS_MAX_NOISE
     real = glass & ~filled
+    scanned = max(1, filled.size - int(np.count_nonzero(filled)))
     share = float(np.count_nonzero(real)) / scanned
     if share < MIN_BACKGROUND_SHARE:
         if float(filled.mean()) >= MIN_BACKGROUND_SHARE:
@@ -144,6 +146,15 @@ def estimate_white_point(overview: NDArray[np.uint8]) -> WhitePoint:
     near = real & (np.abs(green.astype(np.int16) - peak) <= 4)
     medians = (float(np.median(channel[near])) for channel in (red, green, blue))
     return WhitePoint((next(medians), next(medians), next(medians)), "estimated", share)
+
+
+def _noise(channel: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return the standard deviation within the window around each pixel; the border is mirrored."""
+    size, border = (GLASS_WINDOW_PX, GLASS_WINDOW_PX), cv2.BORDER_REFLECT
+    values = channel.astype(np.float32)
+    mean = np.asarray(cv2.blur(values, size, borderType=border), np.float32)
+    square = np.asarray(cv2.sqrBoxFilter(values, cv2.CV_32F, size, borderType=border), np.float32)
+    return np.sqrt(np.maximum(square - mean * mean, 0))
 
 
 def _peak_below(counts: NDArray[np.int64], start: int) -> int:

@@ -49,6 +49,9 @@ class TissueSettings:
         not wholly even; tinted glass has a chroma of up to 0.06, but no density and no structure.
     dark_od : float
         As dark as this, a place counts as weak however even it is: saturated DAB, folds. Glass and haze never are.
+    seed_um2 : float
+        Strong area that weak tissue must hang together with, a few lymphocytes; a lone pixel of JPEG noise on a pen
+        line is no proof of tissue. In pictures too small for it, ``speck_share`` of the picture.
     hole_um2 : float
         Holes up to this size are filled: lumens of capillaries, cracks, unstained nuclei. Fat cells stay holes.
     speck_um2 : float
@@ -74,6 +77,7 @@ class TissueSettings:
     even_chroma: float = 0.03
     even_texture: float = 0.004
     dark_od: float = 0.3
+    seed_um2: float = 400.0
     hole_um2: float = 5_000.0
     speck_um2: float = 10_000.0
     speck_share: float = 0.1
@@ -85,7 +89,7 @@ class TissueSettings:
                 raise ValueError(f"{name} is above 0, got {getattr(self, name)}")
         if self.strong_od < self.weak_od or self.strong_texture < self.weak_texture:
             raise ValueError("the strong cuts are not below the weak ones")
-        if min(self.hole_um2, self.speck_um2, self.gap_um) < 0 or not 0 <= self.speck_share <= 1:
+        if min(self.seed_um2, self.hole_um2, self.speck_um2, self.gap_um) < 0 or not 0 <= self.speck_share <= 1:
             raise ValueError(f"areas and gaps are not negative and a share lies within 0 to 1, got {self}")
 
 
@@ -159,8 +163,8 @@ def _tissue_pixels(rgb: NDArray[np.uint8], pixel_um: float, settings: TissueSett
     weak |= mean >= settings.dark_od
     weak |= (mean >= settings.even_od) & (texture >= settings.even_texture) & (chroma >= settings.even_chroma)
     _, labels = cv2.connectedComponents(weak.astype(np.uint8), connectivity=8)
-    keep = np.zeros(int(labels.max()) + 1, np.bool_)
-    keep[labels[strong & weak]] = True
+    seeds = np.bincount(labels[strong & weak], minlength=int(labels.max()) + 1)
+    keep = seeds >= max(1.0, min(settings.seed_um2 / pixel_um**2, settings.speck_share * weak.size))
     keep[0] = False
     return np.asarray(keep[labels], np.bool_)
 
