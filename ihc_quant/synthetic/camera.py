@@ -2,6 +2,7 @@
 
 import cv2
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from ihc_quant.synthetic.look import Look
@@ -9,6 +10,25 @@ from ihc_quant.synthetic.painting import Pigment
 
 REACH_UM = 6.0
 """How far a pixel's colour reaches through blur and sharpening; parts of a section are painted with this margin."""
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def _transmit(
+    hematoxylin: NDArray[np.float32],
+    dab: NDArray[np.float32],
+    melanin: NDArray[np.float32],
+    eosin: NDArray[np.float32],
+    vectors: NDArray[np.float32],
+    light: NDArray[np.float32],
+) -> None:
+    """Write the share of light that passes, 10 to the power of minus the optical density."""
+    for row in range(light.shape[0]):
+        for column in range(light.shape[1]):
+            h, d, m, e = hematoxylin[row, column], dab[row, column], melanin[row, column], eosin[row, column]
+            for channel in range(3):
+                density = h * vectors[0, channel] + d * vectors[1, channel]
+                density += m * vectors[2, channel] + e * vectors[3, channel]
+                light[row, column, channel] = np.exp(np.float32(-2.3025851) * density)
 
 
 def photograph(
@@ -30,17 +50,10 @@ def photograph(
     -------
     ndarray of uint8, (H, W, 3)
     """
-    layers = (
-        (pigment.hematoxylin, look.hematoxylin),
-        (pigment.dab, look.dab),
-        (pigment.melanin, look.melanin),
-        (pigment.eosin, look.eosin),
-    )
-    density = np.zeros((*pigment.dab.shape, 3), np.float32)
-    for amount, vector in layers:
-        for channel, share in enumerate((vector.red, vector.green, vector.blue)):
-            density[..., channel] += amount * np.float32(share)
-    light: NDArray[np.float32] = np.exp(density * np.float32(-np.log(10)))
+    stains = (look.hematoxylin, look.dab, look.melanin, look.eosin)
+    vectors = np.array([(stain.red, stain.green, stain.blue) for stain in stains], np.float32)
+    light = np.empty((*pigment.dab.shape, 3), np.float32)
+    _transmit(pigment.hematoxylin, pigment.dab, pigment.melanin, pigment.eosin, vectors, light)
     sharp = _blurred(light, look.blur_um / pixel_um)
     if look.defocus_um > 0.05:
         soft = _blurred(sharp, look.defocus_um / pixel_um)

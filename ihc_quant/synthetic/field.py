@@ -11,7 +11,7 @@ from ihc_quant.domain.geometry import GridBox
 from ihc_quant.synthetic.camera import photograph
 from ihc_quant.synthetic.look import Look, draw_look
 from ihc_quant.synthetic.painting import lay_pigment
-from ihc_quant.synthetic.plan import Plan, Region, plan_of
+from ihc_quant.synthetic.plan import Plan, Region, direction_along, plan_of
 from ihc_quant.synthetic.population import (
     BASAL,
     DARTS,
@@ -208,15 +208,13 @@ def _draw_plan(side_um: float, rng: np.random.Generator) -> Plan:
         region[hole > rng.uniform(1.6, 2.6)] = Region.LUMEN
     if rng.random() < 0.2:
         region[smooth_noise(rng, shape, 40 / _PLAN_PIXEL_UM) > rng.uniform(0.2, 1.2)] = Region.GLASS
-    angle = _angle_along(noise) + np.float32(rng.choice([0, np.pi / 2], p=[0.75, 0.25]))
+    angle = direction_along(noise) + np.float32(rng.choice([0, np.pi / 2], p=[0.75, 0.25]))
+    turn = float(rng.uniform(0, np.pi))
+    row, column = np.mgrid[:cells, :cells].astype(np.float32) * np.float32(_PLAN_PIXEL_UM)
+    along = column * np.float32(np.cos(turn)) + row * np.float32(np.sin(turn))
+    across = row * np.float32(np.cos(turn)) - column * np.float32(np.sin(turn))
     crowding = np.clip(0.75 + 0.35 * smooth_noise(rng, shape, 12 / _PLAN_PIXEL_UM), 0.05, 1).astype(np.float32)
-    return plan_of(region, angle.astype(np.float32), crowding, _PLAN_PIXEL_UM)
-
-
-def _angle_along(field: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the direction along the contour lines of a field, radians."""
-    down, across = np.gradient(ndimage.gaussian_filter(field, 2))
-    return np.asarray(np.arctan2(across, -down), np.float32)
+    return plan_of(region, angle.astype(np.float32), crowding, (along, across), _PLAN_PIXEL_UM)
 
 
 def _moved_plan(plan: Plan, margin_um: float) -> Plan:
@@ -224,13 +222,13 @@ def _moved_plan(plan: Plan, margin_um: float) -> Plan:
     shift = margin_um / plan.pixel_um
     move = np.array([[1, 0, -shift], [0, 1, -shift]], np.float32)
     size = (plan.region.shape[1], plan.region.shape[0])
-    ground, collagen, horn = (
+    ground, collagen, horn, along, across = (
         np.asarray(
             cv2.warpAffine(field, move, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32
         )
-        for field in (plan.ground, plan.collagen, plan.horn)
+        for field in (plan.ground, plan.collagen, plan.horn, plan.along, plan.across)
     )
-    return replace(plan, ground=ground, collagen=collagen, horn=horn)
+    return replace(plan, ground=ground, collagen=collagen, horn=horn, along=along, across=across)
 
 
 def _draw_mixture(rng: np.random.Generator) -> dict[Region, dict[int, float]]:

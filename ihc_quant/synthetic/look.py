@@ -10,7 +10,7 @@ from ihc_quant.domain.stain import StainVector
 SAMPLE_HEMATOXYLIN = StainVector.of("hematoxylin", 0.668, 0.660, 0.344)
 """Hematoxylin of the sample slides only; training never draws a vector near it."""
 
-SAMPLE_DAB = StainVector.of("DAB", 0.330, 0.575, 0.748)
+SAMPLE_DAB = StainVector.of("DAB", 0.300, 0.555, 0.776)
 """DAB of the sample slides only; training never draws a vector near it."""
 
 KEPT_APART_DEGREES = 1.5
@@ -84,10 +84,10 @@ class Look:
     warp_um: float
 
 
-MELANIN = StainVector.of("melanin", 0.47, 0.58, 0.67)
+MELANIN = StainVector.of("melanin", 0.41, 0.57, 0.71)
 """Between black and brown; it unmixes to DAB with a small residual (DOMAIN.md)."""
 
-EOSIN = StainVector.of("eosin", 0.22, 0.66, 0.60)
+EOSIN = StainVector.of("eosin", 0.30, 0.63, 0.66)
 """Pale pink-brown; our judgement by eye."""
 
 
@@ -127,9 +127,9 @@ def sample_look(marker: str, site: str) -> Look:
         haze_od=haze,
         blue_haze_od=0.05,
         collagen_od=0.03,
-        melanin_od=0.75,
-        eosin_od=0.2,
-        eosin_brown=0.35,
+        melanin_od=0.7,
+        eosin_od=0.15,
+        eosin_brown=0.5,
         blur_um=0.30,
         defocus_um=0.45,
         sharpening=0.35,

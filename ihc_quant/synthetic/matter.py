@@ -85,7 +85,7 @@ def _lay(
             patchy = tile_at(tiles, PATCH, x, y)
             fine = 0.5 * tile_at(tiles, FINE, x, y) + 0.7 * tile_at(tiles, GRAIN, x + 9.0, y + 3.0)
             cloud = min(1.3, max(0.1, 0.75 + 0.22 * tile_at(tiles, CELL, x + 20.0, y)))
-            body = max(ground * cloud, 0.8 * cytoplasm[row, column])
+            body = max(ground * cloud, cytoplasm[row, column])
             haze = body * max(0.0, 1 + 0.4 * fine + 0.25 * patchy + 0.25 * tile_at(tiles, BLOTCH, x, y + 41.0))
             bundle = fibre = wave = along = 0.0
             if collagen > 0.02 or horn > 0.02:
@@ -105,9 +105,13 @@ def _lay(
             dab[row, column] += brown * haze + fibrous * strands
             eosin[row, column] += open_ * (0.012 * haze + 0.016 * strands)
             if horn > 0.02:
-                sheet = horn * min(1.7, max(0.0, 0.4 + 0.9 * tile_at(tiles, BLOTCH, along * 0.12, wave * 0.8)))
-                eosin[row, column] += 0.13 * sheet
-                dab[row, column] += (0.04 + 0.7 * brown) * sheet
+                lamella = tile_at(tiles, BLOTCH, along * 0.12, wave * 0.9) + 0.5 * tile_at(
+                    tiles, GRAIN, along * 0.2, wave
+                )
+                sheet = horn * min(1.5, max(0.0, 0.45 + 0.6 * lamella + 0.15 * fine))
+                eosin[row, column] += 0.04 * sheet
+                hema[row, column] += 0.5 * blue * sheet
+                dab[row, column] += (0.035 + 0.7 * brown) * sheet
 
 
 def lay_matter(
@@ -139,7 +143,7 @@ def lay_matter(
     hema, dab, eosin : ndarray of float32, (H, W)
         Optical densities; added to in place.
     """
-    matter = np.stack([plan.ground, plan.collagen, plan.horn])
+    matter = np.stack([plan.ground, plan.collagen, plan.horn, plan.along, plan.across])
     _lay(
         tiles, xs, ys, origin, matter, plan.pixel_um, look.blue_haze_od, look.haze_od, look.collagen_od,
         covered, cytoplasm, hema, dab, eosin,

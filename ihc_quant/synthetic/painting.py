@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ihc_quant.domain.geometry import GridBox
 from ihc_quant.synthetic.look import Look
-from ihc_quant.synthetic.matter import lay_matter, warped_places
+from ihc_quant.synthetic.matter import lay_matter, tile_at, warped_places
 from ihc_quant.synthetic.plan import Plan
 from ihc_quant.synthetic.population import BASAL, EOSINOPHIL, KINDS
 from ihc_quant.synthetic.section import Section
@@ -21,8 +21,9 @@ from ihc_quant.synthetic.texture import BLOTCH, CELL, FINE, GRAIN, TEXELS_PER_UM
 
 # Columns of the table that the kernels read.
 _X, _Y, _COS, _SIN, _NL, _NS, _BL, _BS, _LOBE, _BEND, _H, _VES, _PX, _PY = range(14)
-_RING, _BLUSH, _NUCLEAR, _FACE, _COMPLETE, _GRANULES, _MELANIN, _REACH = range(14, 22)
-_COLUMNS = 22
+_RING, _BLUSH, _NUCLEAR, _FACE, _COMPLETE, _GRANULES, _MELANIN, _CYTO, _REACH = range(14, 23)
+_COLUMNS = 23
+_CYTOPLASM = np.array([0.7, 0.9, 0.8, 0.7, 0.6, 1.9, 1.7, 0.6, 1.4], np.float32)
 _VESICULAR = np.array([build.vesicular for build in KINDS], np.float32)
 
 
@@ -185,12 +186,17 @@ def _stain(
                 inside = min(1.0, max(0.0, 0.5 - 1.6 * nearest[row, column])) if owner[row, column] == i else 0.0
                 cloud = max(0.1, 1.0 + 0.35 * _texel(tiles, BLOTCH, x + c[_PY], y + c[_PX]))
                 amount += soft * cloud * (c[_BLUSH] * (1.0 - 0.55 * inside) + c[_FACE] + c[_NUCLEAR] * inside)
-                cytoplasm[row, column] = soft * (1.0 - inside)
+                seam = np.exp(-((line / 0.4) ** 2)) if c[_CYTO] > 1.0 else 0.0
+                cytoplasm[row, column] = soft * c[_CYTO] * (1.0 - inside) * (1.0 - 0.7 * seam)
                 if c[_GRANULES] > 0:
                     eosin[row, column] += soft * (1.0 - inside) * c[_GRANULES] * max(0.0, 1.0 + 0.6 * grain)
                 if c[_MELANIN] > 0:
-                    cap = _texel(tiles, BLOTCH, x + c[_PX], y + c[_PX]) * 0.5 + _texel(tiles, GRAIN, x + 31.0, y + 7.0)
-                    melanin[row, column] += soft * c[_MELANIN] * min(1.0, max(0.0, cap - 0.7 + 0.8 * (1.0 - inside)))
+                    cap = 0.6 * tile_at(tiles, BLOTCH, x + c[_PX], y + c[_PX]) + 0.4 * tile_at(
+                        tiles, CELL, x, y + c[_PY]
+                    )
+                    dots = tile_at(tiles, GRAIN, x + 31.0, y + 7.0) + 0.5 * grain
+                    crowd = min(1.2, max(0.0, 0.35 + 0.55 * cap)) * (1.0 - 0.6 * inside)
+                    melanin[row, column] += soft * c[_MELANIN] * crowd * min(1.6, max(0.12, 0.5 + 0.55 * dots))
             dab[row, column] += amount * max(0.15, 1.0 + granular * grain)
 
 
@@ -219,6 +225,7 @@ def _table(section: Section, strength: NDArray[np.float32], look: Look) -> NDArr
     table[:, _COMPLETE] = 2.2 * (look.completeness - 0.5) + 0.9 * (cells.phase[:, 1] / 256 - 0.5)
     table[:, _GRANULES] = np.where(cells.kind == EOSINOPHIL, look.eosin_od * (0.5 + spread), 0)
     table[:, _MELANIN] = np.where(cells.kind == BASAL, look.melanin_od * np.clip(2.2 * spread - 0.5, 0, 1.5), 0)
+    table[:, _CYTO] = _CYTOPLASM[cells.kind]
     table[:, _REACH] = table[:, _BL] + cells.lobe_um + 1.2 + 3.5 * look.warp_um
     return table
 

@@ -64,6 +64,8 @@ class Plan:
         Share of the thrown cells that may stay, 0 to 1.
     ground, collagen, horn : ndarray of float32, (h, w)
         Amount of each kind of matter between the cells, 0 to 1, with soft borders.
+    along, across : ndarray of float32, (h, w)
+        Coordinates in µm that run along the fibres and across them; they need not be straight.
     """
 
     pixel_um: float
@@ -73,10 +75,16 @@ class Plan:
     ground: NDArray[np.float32]
     collagen: NDArray[np.float32]
     horn: NDArray[np.float32]
+    along: NDArray[np.float32]
+    across: NDArray[np.float32]
 
 
 def plan_of(
-    region: NDArray[np.uint8], angle: NDArray[np.float32], crowding: NDArray[np.float32], pixel_um: float
+    region: NDArray[np.uint8],
+    angle: NDArray[np.float32],
+    crowding: NDArray[np.float32],
+    fibres: tuple[NDArray[np.float32], NDArray[np.float32]],
+    pixel_um: float,
 ) -> Plan:
     """Return the plan of a raster of regions.
 
@@ -84,6 +92,8 @@ def plan_of(
     ----------
     region : ndarray of uint8, (h, w)
     angle, crowding : ndarray of float32, (h, w)
+    fibres : pair of ndarray of float32, (h, w)
+        Coordinates along and across the fibres, µm.
     pixel_um : float
 
     Returns
@@ -92,4 +102,10 @@ def plan_of(
     """
     table = np.array([MATTER[Region(value)] for value in range(max(Region) + 1)], np.float32)
     matter = [ndimage.gaussian_filter(table[region, column], 1.2 / pixel_um) for column in range(3)]
-    return Plan(pixel_um, region, angle, crowding, matter[0], matter[1], matter[2])
+    return Plan(pixel_um, region, angle, crowding, matter[0], matter[1], matter[2], *fibres)
+
+
+def direction_along(field: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the direction of the contour lines of a field, radians from x towards y, at each of its places."""
+    down, across = np.gradient(ndimage.gaussian_filter(field, 2))
+    return np.asarray(np.arctan2(across, -down), np.float32)

@@ -37,12 +37,12 @@ class Build(NamedTuple):
 
 
 KINDS: tuple[Build, ...] = (
-    Build("lymphocyte", 6.6, 5.9, 0.08, 0.75, 0.0, 0.0, 1.0, 0.25, False),
-    Build("germinal_centre_cell", 9.0, 7.6, 0.12, 1.2, 0.0, 0.0, 0.66, 0.8, False),
+    Build("lymphocyte", 6.6, 5.9, 0.08, 1.05, 0.0, 0.0, 1.0, 0.25, False),
+    Build("germinal_centre_cell", 9.0, 7.6, 0.12, 1.5, 0.0, 0.0, 0.66, 0.8, False),
     Build("histiocyte", 10.0, 6.2, 0.12, 3.2, 0.0, 0.10, 0.55, 0.7, False),
     Build("eosinophil", 4.2, 3.9, 0.08, 1.9, 1.9, 0.06, 1.15, 0.1, False),
     Build("fibroblast", 14.0, 3.4, 0.18, 0.7, 0.0, 0.03, 0.85, 0.3, True),
-    Build("keratinocyte", 9.0, 7.0, 0.12, 3.0, 0.0, 0.0, 0.68, 0.6, True),
+    Build("keratinocyte", 9.0, 7.0, 0.12, 2.9, 0.0, 0.0, 0.68, 0.6, True),
     Build("basal_keratinocyte", 9.6, 5.6, 0.10, 1.4, 0.0, 0.0, 0.95, 0.4, True),
     Build("endothelium", 10.5, 3.0, 0.15, 0.7, 0.0, 0.04, 0.9, 0.3, True),
     Build("gland_cell", 6.8, 5.8, 0.08, 2.2, 0.0, 0.0, 0.8, 0.4, True),
@@ -56,9 +56,9 @@ MARKERS: tuple[str, ...] = ("CD4", "CD8", "CCR4")
 """Columns of ``Population.carries`` and ``Population.strength``."""
 
 DARTS: dict[Region, dict[int, float]] = {
-    Region.DERMIS: {FIBROBLAST: 0.10, LYMPHOCYTE: 0.010, HISTIOCYTE: 0.006, EOSINOPHIL: 0.006},
-    Region.INFILTRATE: {LYMPHOCYTE: 7.0, HISTIOCYTE: 0.45, EOSINOPHIL: 0.4, FIBROBLAST: 0.2},
-    Region.EPIDERMIS: {KERATINOCYTE: 12.0, LYMPHOCYTE: 0.05, HISTIOCYTE: 0.03},
+    Region.DERMIS: {FIBROBLAST: 0.10, LYMPHOCYTE: 0.025, HISTIOCYTE: 0.010, EOSINOPHIL: 0.010},
+    Region.INFILTRATE: {LYMPHOCYTE: 11.0, HISTIOCYTE: 0.45, EOSINOPHIL: 0.4, FIBROBLAST: 0.2},
+    Region.EPIDERMIS: {KERATINOCYTE: 25.0, LYMPHOCYTE: 0.05, HISTIOCYTE: 0.03},
     Region.BASAL: {BASAL: 14.0, LYMPHOCYTE: 0.15},
     Region.PARACORTEX: {LYMPHOCYTE: 24.0, HISTIOCYTE: 0.3, EOSINOPHIL: 0.3, GERMINAL: 0.5, FIBROBLAST: 0.15},
     Region.MANTLE: {LYMPHOCYTE: 30.0, FIBROBLAST: 0.03},
@@ -76,7 +76,10 @@ _FLATTEN = 0.75
 """Weight of the distance across the sections: below 1, cells keep further from those above and below than from those
 beside them, so that fewer nuclei lie over one another in a section, as in real ones (by eye)."""
 
-_SOFTNESS = 0.9
+_FIRM_RIM = 0.4
+"""Share of the cytoplasm that others may not enter; the rest gives way, so crowded cells meet along flat borders."""
+
+_SOFTNESS = 0.92
 """Share of a cell's radius that others may not enter."""
 
 
@@ -213,8 +216,8 @@ def populate(
     angle_of = plan.angle[row[taken], column[taken]]
     z = (rng.random(len(x)) * depth_um).astype(np.float32)
     cells = _build(x, y, z, region_of, kind_of, angle_of, rng, size_factor)
-    # Long cells may touch along their flanks, hence the short axis; part of the rim is soft and gives way.
-    radius = (cells.short_um + cells.lobe_um * 0.6 + 0.75 * cells.rim_um) * np.float32(_SOFTNESS)
+    # Long cells may touch along their flanks, hence the short axis.
+    radius = (cells.short_um + cells.lobe_um * 0.6 + _FIRM_RIM * cells.rim_um) * np.float32(_SOFTNESS)
     if not len(radius):
         return cells
     return select(cells, _keep_apart(x, y, z, radius, float(2 * radius.max() + 1e-3)))

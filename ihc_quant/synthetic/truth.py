@@ -1,0 +1,88 @@
+"""What is true of the painted biopsies, in the form in which it is kept beside the slides."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ihc_quant.synthetic.population import KIND_NAMES, LYMPHOCYTE, MARKERS
+from ihc_quant.synthetic.sample import SECTION_UM, Biopsy, PaintedSection
+from ihc_quant.synthetic.section import VISIBLE_PROFILE_UM
+
+
+def cell_columns(painted: PaintedSection) -> dict[str, NDArray[np.generic]]:
+    """Return the table of the cells that count in a section, one row a cell.
+
+    Parameters
+    ----------
+    painted : PaintedSection
+
+    Returns
+    -------
+    dict of str to ndarray, (n,)
+        ``x_um`` and ``y_um`` (float32, from the corner of level-0 pixel (0, 0)), ``diameter_um`` (float32, of the
+        visible nuclear profile), ``kind`` (str), ``positive`` (bool), ``strength`` (float32, 0 where negative).
+    """
+    rows = painted.section.counted
+    cells = painted.section.cells
+    marker = MARKERS.index(painted.marker)
+    return {
+        "x_um": cells.x_um[rows],
+        "y_um": cells.y_um[rows],
+        "diameter_um": painted.section.diameter_um[rows],
+        "kind": np.array(KIND_NAMES)[cells.kind[rows]],
+        "positive": painted.carries[rows],
+        "strength": cells.strength[rows, marker],
+    }
+
+
+def section_facts(biopsy: Biopsy, painted: PaintedSection) -> dict[str, object]:
+    """Return what is true of one section: counts, fraction and density over the whole tissue and over lymphocytes."""
+    rows = painted.section.counted
+    positive = painted.carries & rows
+    lymphocytes = rows & (painted.section.cells.kind == LYMPHOCYTE)
+    area_mm2 = biopsy.tissue_um2 / 1e6
+    return {
+        "marker": painted.marker,
+        "section_index": painted.index,
+        "z_um": painted.section.z_um,
+        "thickness_um": painted.section.thickness_um,
+        "cells": int(rows.sum()),
+        "positive": int(positive.sum()),
+        "fraction_positive": float(positive.sum() / rows.sum()),
+        "positive_per_mm2": float(positive.sum() / area_mm2),
+        "lymphocytes": int(lymphocytes.sum()),
+        "lymphocytes_positive": int((positive & lymphocytes).sum()),
+    }
+
+
+def biopsy_facts(biopsy: Biopsy, sections: list[dict[str, object]]) -> dict[str, object]:
+    """Return what is true of a biopsy.
+
+    Its sections' facts, and in three dimensions the fractions that carry each marker and both CD4 and CCR4.
+
+    Parameters
+    ----------
+    biopsy : Biopsy
+    sections : list of dict
+        From ``section_facts``.
+
+    Returns
+    -------
+    dict
+    """
+    carries = biopsy.population.carries
+    cd4, ccr4 = carries[:, MARKERS.index("CD4")], carries[:, MARKERS.index("CCR4")]
+    return {
+        "biopsy_id": biopsy.biopsy_id,
+        "patient_id": biopsy.patient_id,
+        "site": biopsy.site,
+        "seed": biopsy.seed,
+        "tissue_area_um2": biopsy.tissue_um2,
+        "section_thickness_um": SECTION_UM,
+        "counting_rule": f"the nuclear profile inside the section is at least {VISIBLE_PROFILE_UM} um wide",
+        "cells_in_slab": biopsy.population.size,
+        "slab_depth_um": biopsy.depth_um,
+        "fraction_in_slab": {marker: float(carries[:, column].mean()) for column, marker in enumerate(MARKERS)},
+        "fraction_cd4_and_ccr4_in_slab": float((cd4 & ccr4).mean()),
+        "fraction_ccr4_among_cd4_in_slab": float(ccr4[cd4].mean()),
+        "sections": sections,
+    }
