@@ -1,8 +1,9 @@
 """Train the network: settings, data, network, optimiser, loop, evaluation; read it from top to bottom.
 
-Run ``python train.py --data FOLDER`` with the folder of labelled sets. It writes ``runs/<name>/``: ``log.csv``, ``last``
-(resumes exactly) and ``best`` (chosen on the validation patients). ``python train.py --finish`` then chooses the operating
-points on the validation patients, tests once on patients that were never seen, and writes weights and card.
+Run ``python train.py --data FOLDER`` with the folder of labelled sets. It writes ``runs/<name>/``: ``log.csv``,
+``last`` (resumes exactly) and ``best`` (chosen on the validation patients). At the end, or with ``--finish`` at any
+time, it chooses the operating points on the validation patients, tests on patients that were never seen, and writes
+weights and card into ``weights/``.
 """
 
 import argparse
@@ -19,16 +20,21 @@ import torch
 from torch import Tensor, nn
 
 from ihc_quant.network.architecture import MAP_NAMES, Architecture, CellNetwork, normalise
+from ihc_quant.network.card import DataSource
 from ihc_quant.network.weights import load_tensors, save_tensors
-from ihc_quant.training.assessment import finish_weights, quick_scores
+from ihc_quant.training.assessment import quick_scores
 from ihc_quant.training.augmentation import AugmentationRanges
 from ihc_quant.training.batches import BatchDrawer
+from ihc_quant.training.finishing import finish_weights
 from ihc_quant.training.losses import map_losses
 from ihc_quant.training.sources import (
     BCDATA_MPP,
     CD138_BORDER_PX,
     CD138_MPP,
+    HE_MPP,
+    LYSTO_MPP,
     paint_fields,
+    read_counted,
     read_dsb2018,
     read_he,
     read_point_set,
@@ -43,6 +49,7 @@ class Settings:
 
     data: str = "../shared/data"  # folder that holds labelled/ and unlabelled/
     name: str = "default"  # name of the run and of its weights
+    weights: str = "weights"  # folder of finished weights
     pixel_um: float = 0.5  # µm per pixel that the network works at
     validation_patients: str = "006"  # CD138 groups that choose checkpoint and operating points, comma-separated
     test_patients: str = "003"  # CD138 groups that are looked at once
@@ -74,7 +81,7 @@ def load_split(settings: Settings) -> Split:
     pixel_um, labelled = settings.pixel_um, folder / "labelled"
     cd138 = read_point_set(labelled / "cd138", "cd138", CD138_MPP, pixel_um, CD138_BORDER_PX)
     bcdata = read_point_set(labelled / "bcdata", "bcdata", BCDATA_MPP, pixel_um, 0)
-    he = read_he(folder / "unlabelled" / "lymphnode_cd3", 0.25, pixel_um)
+    he = read_he(folder / "unlabelled" / "lymphnode_cd3", HE_MPP, pixel_um)
     painted = paint_fields(range(settings.painted_fields), settings.painted_px)
     return joined(
         [
@@ -155,7 +162,7 @@ def train(settings: Settings, split: Split, folder: Path) -> None:
         each = map_losses(network(image), torch.from_numpy(batch.values).to(device),
                           torch.from_numpy(batch.weights).to(device))  # fmt: skip
         optimiser.zero_grad(set_to_none=True)
-        (each * weight).sum().backward()
+        (each * weight).sum().backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(network.parameters(), 5.0)
         optimiser.step()
         decay = min(settings.averaging, (step + 1) / (step + 10))
@@ -193,6 +200,14 @@ def log(folder: Path, step: int, losses: np.ndarray, scores: dict[str, float]) -
 
 SOURCES = ("cd138", "bcdata", "dsb2018", "painted", "he")
 
+LICENCES = {
+    "cd138": "none stated (STTARR plasma-cell-detection)",
+    "bcdata": "none stated (BCData sample)",
+    "dsb2018": "CC0 (Data Science Bowl 2018)",
+    "painted": "this project's own painter",
+    "he": "none stated (lymph node, H&E)",
+}
+
 
 # --- from flags to weights ------------------------------------------------------------------------------------------
 def parse_settings() -> Settings:
@@ -202,7 +217,7 @@ def parse_settings() -> Settings:
         if field.type is bool:
             parser.add_argument(f"--{field.name}", action="store_true")
         else:
-            parser.add_argument(f"--{field.name.replace('_', '-')}", type=field.type, default=field.default)  # type: ignore[arg-type]
+            parser.add_argument(f"--{field.name.replace('_', '-')}", type=field.type, default=field.default)
     return Settings(**vars(parser.parse_args()))
 
 
@@ -212,11 +227,20 @@ def main() -> None:
     folder = Path("runs") / settings.name
     folder.mkdir(parents=True, exist_ok=True)
     split = load_split(settings)
-    if settings.finish:
-        finish_weights(folder / "best.safetensors", Path("weights") / settings.name, split, asdict(settings))
-    else:
+    if not settings.finish:
         (folder / "settings.json").write_text(json.dumps(asdict(settings), indent=2))
         train(settings, split, folder)
+    learned = [
+        DataSource(name=source, licence=LICENCES[source], role="training, validation and test, split",
+                   images=sum(field.source == source for part in (split.training, split.validation, split.test)
+                              for field in part))
+        for source in SOURCES
+    ]  # fmt: skip
+    counted = read_counted(Path(settings.data) / "labelled" / "lysto", LYSTO_MPP, settings.pixel_um)
+    tested = DataSource(name="lysto", licence="none stated (LYSTO copy)", role="test only", images=len(counted))
+    card = finish_weights(folder / "best.safetensors", Path(settings.weights) / settings.name, split, counted,
+                          [*learned, tested], asdict(settings))  # fmt: skip
+    print(json.dumps(card.metrics, indent=2))
 
 
 if __name__ == "__main__":

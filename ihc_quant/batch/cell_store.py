@@ -141,6 +141,34 @@ def read_tiles(path: Path) -> Iterator[CellTable]:
             yield from_arrow(file.read_row_group(group))
 
 
+def read_outlines(path: Path, rows: NDArray[np.int64]) -> list[NDArray[np.int16]]:
+    """Return the outlines of some cells, each (m, 2) in eighths of a network pixel from the centroid.
+
+    Parameters
+    ----------
+    path : Path
+        A cell table.
+    rows : ndarray, shape (k,), int64
+        Ascending row numbers.
+
+    Raises
+    ------
+    OutputError
+        Where the file is missing, damaged or no cell table.
+    """
+    outlines: list[NDArray[np.int16]] = []
+    first = 0
+    with reading(path), pq.ParquetFile(path) as file:
+        for group in range(file.num_row_groups):
+            last = first + file.metadata.row_group(group).num_rows
+            wanted = rows[(rows >= first) & (rows < last)] - first
+            if len(wanted):
+                column = file.read_row_group(group, columns=["outline"]).column("outline")
+                outlines += [np.array(column[int(row)].as_py(), np.int16).reshape(-1, 2) for row in wanted]
+            first = last
+    return outlines
+
+
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
     """Translate a failure to read results back into one sentence.

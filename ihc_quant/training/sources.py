@@ -4,6 +4,7 @@ The folders are those of the shared image collection; each source is told its ow
 what it knows: points say nothing of outlines, an H&E section says only that no chromogen is there.
 """
 
+import csv
 from pathlib import Path
 
 import cv2
@@ -22,6 +23,10 @@ CD138_BORDER_PX = 32
 """Border of a CD138 tile, in its own pixels, in which cells were not marked."""
 BCDATA_MPP = 0.25
 """µm per pixel of BCData; not stated, taken from the size of its nuclei."""
+LYSTO_MPP = 0.25
+"""µm per pixel of the LYSTO crops; about 0.25 to 0.29, they may have been resized."""
+HE_MPP = 0.25
+"""µm per pixel of the H&E lymph node, scanned at about 40×."""
 NUCLEUS_DIAMETER_UM = 8.0
 """Median nuclear diameter to which images of unknown scale are brought."""
 
@@ -132,6 +137,16 @@ def read_he(folder: Path, mpp: float, pixel_um: float) -> list[TrainingField]:
         calls = np.empty(0, np.int8)
         fields.append(TrainingField("he", path.name, path.stem, rgb, None, calls, None, nowhere, no_marker=True))
     return fields
+
+
+def read_counted(folder: Path, mpp: float, pixel_um: float) -> dict[str, tuple[NDArray[np.uint8], int]]:
+    """Read crops of which only the number of positive cells is known: name to (image, count)."""
+    with (folder / "counts.csv").open(newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    return {
+        row["image"]: (rescaled(read_rgb(folder / "images" / row["image"]), mpp / pixel_um), int(row["lymphocytes"]))
+        for row in rows
+    }
 
 
 def paint_fields(seeds: range, size_px: int) -> list[TrainingField]:

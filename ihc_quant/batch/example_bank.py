@@ -1,0 +1,54 @@
+"""Example cells whose pixels are kept: enough of every kind that a gallery can be drawn at any threshold."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ihc_quant.batch.cell_store import read_columns
+from ihc_quant.batch.pixel_store import save_crops
+from ihc_quant.domain.geometry import Grid
+from ihc_quant.report.gallery import example_box
+from ihc_quant.slide.reader import SlideReader
+from ihc_quant.slide.resample import read_grid
+
+PROBABILITY_STEPS = 10
+"""Cells are drawn from each tenth of ``p_positive`` …"""
+OD_CUTS = (0.2, 0.4, 0.6)
+"""… and each grade of optical density (QuPath's cuts), so that rare kinds are there."""
+PER_KIND = 8
+"""Cells of each kind."""
+
+
+def choose_bank(p_positive: NDArray[np.float32], od_cell: NDArray[np.float32], seed: int = 0) -> NDArray[np.int64]:
+    """Return the rows of the cells to keep, ascending: up to ``PER_KIND`` of each kind, drawn at random.
+
+    Parameters
+    ----------
+    p_positive, od_cell : ndarray, shape (n,), float32
+    seed : int
+        The same cells each time.
+    """
+    kind = np.minimum((p_positive * PROBABILITY_STEPS).astype(np.int64), PROBABILITY_STEPS - 1)
+    kind = kind * (len(OD_CUTS) + 1) + np.searchsorted(OD_CUTS, od_cell, side="right")
+    order = np.random.default_rng(seed).permutation(len(kind))
+    order = order[np.argsort(kind[order], kind="stable")]
+    starts = np.searchsorted(kind[order], kind[order], side="left")
+    return np.sort(order[np.arange(len(order)) - starts < PER_KIND]).astype(np.int64)
+
+
+def cut_examples(folder: Path, reader: SlideReader, grid: Grid) -> tuple[int, ...]:
+    """Choose example cells of a measured slide, keep their pixels and return their rows in the cell table.
+
+    Raises
+    ------
+    RegionUnreadable
+        Where the slide cannot be read any more.
+    """
+    columns = read_columns(folder / "cells.parquet", ["x_um", "y_um", "p_positive", "od_cell"])
+    rows = choose_bank(columns["p_positive"], columns["od_cell"])
+    boxes = [example_box(columns["x_um"][row], columns["y_um"][row], grid.pixel_um) for row in rows]
+    side = example_box(0.0, 0.0, grid.pixel_um).width
+    crops = [np.empty((0, side, side, 3), np.uint8), *(read_grid(reader, grid, box)[None] for box in boxes)]
+    save_crops(folder, np.concatenate(crops))
+    return tuple(int(row) for row in rows)

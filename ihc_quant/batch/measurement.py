@@ -1,0 +1,215 @@
+"""What was measured of a slide and how: the part of ``slide.json`` from which every score can be derived again."""
+
+import json
+import platform
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+
+from ihc_quant import __version__
+from ihc_quant.batch.outputs import write_whole
+from ihc_quant.batch.settings import SettingsPart, settings_sha256
+from ihc_quant.domain.geometry import Grid, Mpp
+from ihc_quant.domain.outcome import SlideOutcome
+from ihc_quant.domain.provenance import Provenance
+from ihc_quant.domain.stain import SectionStain
+from ihc_quant.errors import OutputError
+from ihc_quant.network.card import WeightsCard
+from ihc_quant.report.report_json import outcome_from_json, outcome_json
+
+SCHEMA: Literal["ihc_quant/slide/1"] = "ihc_quant/slide/1"
+"""Name and version of the layout of ``slide.json``."""
+
+LIBRARIES: tuple[str, ...] = (
+    "imagecodecs",
+    "numba",
+    "numpy",
+    "opencv-python-headless",
+    "openslide-bin",
+    "openslide-python",
+    "openvino",
+    "pillow",
+    "pyarrow",
+    "scipy",
+    "tifffile",
+    "torch",
+)
+"""Libraries whose versions may change a figure."""
+
+
+class SlideFacts(SettingsPart):
+    """What ``slide.json`` states of the slide itself: nothing that could name a patient."""
+
+    reader: str
+    vendor: str
+    width_px: int
+    height_px: int
+    level_downsamples: tuple[float, ...]
+    mpp_x: float
+    mpp_y: float
+    mpp_source: str
+    bounds_l0: tuple[float, float, float, float]
+    objective: float | None
+    scanner: str | None
+    quick_hash: str
+    series: int
+
+
+class WhiteAndStains(SettingsPart):
+    """White point and stain vectors that were used, and how far the slide's own vectors lie from them."""
+
+    white: tuple[float, float, float]
+    white_source: str
+    white_note: str
+    vectors: dict[str, tuple[float, float, float]]
+    vectors_source: str
+    deviation_degrees: float | None
+    deviation_note: str
+
+
+class WeightsUsed(SettingsPart):
+    """The weights as the results state them; without their path."""
+
+    name: str
+    sha256: str
+    licence: str
+    validated_for: str
+    positive_threshold: float
+    uncertain: tuple[float, float]
+
+    @classmethod
+    def of(cls, card: WeightsCard) -> "WeightsUsed":
+        """Return what results state of a card."""
+        return cls(
+            name=card.name,
+            sha256=card.sha256,
+            licence=card.licence,
+            validated_for=card.validated_for,
+            positive_threshold=card.thresholds.positive,
+            uncertain=card.thresholds.uncertain,
+        )
+
+
+class Measurement(SettingsPart):
+    """Everything about a measured slide that is not in its tables.
+
+    Attributes
+    ----------
+    stain : SectionStain
+    facts : SlideFacts
+    stains : WhiteAndStains
+    weights : WeightsUsed
+    settings : dict
+        The settings that decided the cell table, as JSON values.
+    network_um, overview_um : float
+        Pixel sizes of the network's grid and of the overview's.
+    tile_px, margin_px : int
+        As planned; smaller than in the settings on a slide smaller than a tile.
+    runtime : str
+    cells : int
+        Rows of the cell table.
+    examples : tuple of int
+        Rows of the cells whose pixels are kept for the gallery.
+    """
+
+    slide_id: str
+    stain: SectionStain
+    facts: SlideFacts
+    stains: WhiteAndStains
+    weights: WeightsUsed
+    settings: dict[str, Any]
+    network_um: float
+    overview_um: float
+    tile_px: int
+    margin_px: int
+    runtime: str
+    cells: int = Field(ge=0)
+    examples: tuple[int, ...]
+
+    @property
+    def mpp(self) -> Mpp:
+        """µm per level-0 pixel."""
+        return Mpp(self.facts.mpp_x, self.facts.mpp_y)
+
+    @property
+    def network_grid(self) -> Grid:
+        """Grid of the network."""
+        return Grid(self.network_um, self.mpp)
+
+    @property
+    def overview_grid(self) -> Grid:
+        """Grid of the overview and of the tissue map."""
+        return Grid(self.overview_um, self.mpp)
+
+    def provenance(self, calls: Mapping[str, Any]) -> Provenance:
+        """Return where figures come from that are derived from this measurement with these call settings."""
+        settings = {"measurement": self.settings, "calls": dict(calls)}
+        return Provenance(
+            software=f"ihc_quant {__version__}",
+            libraries=library_versions(),
+            platform=f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+            runtime=self.runtime,
+            weights_name=self.weights.name,
+            weights_sha256=self.weights.sha256,
+            weights_licence=self.weights.licence,
+            settings=settings,
+            settings_sha256=settings_sha256(settings),
+            slide_hash=self.facts.quick_hash,
+            mpp_source=self.facts.mpp_source,
+        )
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions of the libraries that touch the numbers."""
+    versions = {}
+    for name in LIBRARIES:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            versions[name] = "not installed"
+    return versions
+
+
+def write_slide_json(
+    folder: Path, outcome: SlideOutcome, measurement: Measurement, timings: Mapping[str, float]
+) -> None:
+    """Write ``slide.json``: the outcome, what it was derived from, and what it cost.
+
+    Raises
+    ------
+    OutputError
+        Where it cannot be written.
+    """
+    values = {
+        "schema": SCHEMA,
+        "result": outcome_json(outcome),
+        "measurement": measurement.model_dump(mode="json"),
+        "timings_s": {name: round(seconds, 3) for name, seconds in timings.items()},
+    }
+    text = json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False)
+    write_whole(folder / "slide.json", (text + "\n").encode())
+
+
+def read_slide_json(folder: Path) -> tuple[SlideOutcome, Measurement, dict[str, float]]:
+    """Read ``slide.json`` back.
+
+    Raises
+    ------
+    OutputError
+        Where it is missing, damaged or of another version.
+    """
+    path = folder / "slide.json"
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if values.get("schema") != SCHEMA:
+            raise OutputError(f"{path}: these results come from another version; score the slide again.")
+        return (
+            outcome_from_json(values["result"]),
+            Measurement.model_validate_json(json.dumps(values["measurement"])),
+            dict(values["timings_s"]),
+        )
+    except (OSError, ValueError, KeyError, AttributeError, ValidationError) as error:
+        raise OutputError(f"{path}: these results cannot be read back; score the slide again.") from error

@@ -1,0 +1,88 @@
+"""The few pixels of a slide that results keep: thumbnail, fragment map and crops of example cells.
+
+With them ``rescore`` draws every picture again without the slide.
+"""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ihc_quant.batch.outputs import write_whole
+from ihc_quant.domain.geometry import Grid
+from ihc_quant.errors import OutputError
+from ihc_quant.report.encoding import encode_jpeg, encode_png
+from ihc_quant.tissue.map import TissueMap
+
+PIXELS_FOLDER = "pixels"
+"""Folder beside the tables."""
+CROPS_PER_ROW = 16
+"""Example crops in one row of their sheet."""
+
+
+def save_thumbnail(folder: Path, overview: NDArray[np.uint8]) -> None:
+    """Keep the overview, uint8 (H, W, 3)."""
+    write_whole(folder / PIXELS_FOLDER / "thumbnail.jpg", encode_jpeg(overview))
+
+
+def load_thumbnail(folder: Path) -> NDArray[np.uint8]:
+    """Return the overview, uint8 (H, W, 3)."""
+    return _rgb(folder / PIXELS_FOLDER / "thumbnail.jpg")
+
+
+def save_fragments(folder: Path, tissue: TissueMap) -> None:
+    """Keep the fragment map as a 16-bit PNG."""
+    _, data = cv2.imencode(".png", tissue.fragments.astype(np.uint16))
+    write_whole(folder / PIXELS_FOLDER / "fragments.png", data.tobytes())
+
+
+def load_fragments(folder: Path, grid: Grid) -> TissueMap:
+    """Return the fragment map on the overview's grid."""
+    path = folder / PIXELS_FOLDER / "fragments.png"
+    fragments = _decoded(path, cv2.IMREAD_UNCHANGED)
+    if fragments.ndim != 2:
+        raise unreadable(path)
+    return TissueMap(fragments.astype(np.int16), grid)
+
+
+def save_crops(folder: Path, crops: NDArray[np.uint8]) -> None:
+    """Keep square crops of example cells, uint8 (n, S, S, 3), as one sheet."""
+    count, side = len(crops), crops.shape[1]
+    rows = max(1, -(-count // CROPS_PER_ROW))
+    sheet = np.full((rows * side, CROPS_PER_ROW * side, 3), 255, np.uint8)
+    for index, crop in enumerate(crops):
+        y, x = side * (index // CROPS_PER_ROW), side * (index % CROPS_PER_ROW)
+        sheet[y : y + side, x : x + side] = crop
+    write_whole(folder / PIXELS_FOLDER / "examples.png", encode_png(sheet))
+
+
+def load_crops(folder: Path, count: int) -> NDArray[np.uint8]:
+    """Return the crops of the example cells, uint8 (n, S, S, 3)."""
+    path = folder / PIXELS_FOLDER / "examples.png"
+    sheet = _rgb(path)
+    side = sheet.shape[1] // CROPS_PER_ROW
+    if sheet.shape[0] < side * -(-count // CROPS_PER_ROW):
+        raise unreadable(path)
+    places = [(side * (index // CROPS_PER_ROW), side * (index % CROPS_PER_ROW)) for index in range(count)]
+    crops = [sheet[y : y + side, x : x + side] for y, x in places]
+    return np.stack(crops) if crops else np.empty((0, side, side, 3), np.uint8)
+
+
+def unreadable(path: Path) -> OutputError:
+    """Return the error of a result that cannot be read back."""
+    return OutputError(f"{path}: this part of the results cannot be read back; score the slide again.")
+
+
+def _decoded(path: Path, mode: int) -> NDArray[np.uint8]:
+    try:
+        image = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), mode)
+    except (OSError, cv2.error) as error:
+        raise unreadable(path) from error
+    if image is None:
+        raise unreadable(path)
+    return image  # type: ignore[return-value]
+
+
+def _rgb(path: Path) -> NDArray[np.uint8]:
+    return np.ascontiguousarray(_decoded(path, cv2.IMREAD_COLOR)[:, :, ::-1])

@@ -1,0 +1,55 @@
+"""Scores again, at other settings, from the cell table alone."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from ihc_quant.batch.cell_store import CellWriter, read_metadata, read_tiles
+from ihc_quant.batch.derivation import CELLS_FILE, derive
+from ihc_quant.batch.measurement import read_slide_json
+from ihc_quant.batch.outputs import whole_folder
+from ihc_quant.domain.outcome import SlideOutcome
+from ihc_quant.errors import OutputError
+from ihc_quant.scoring.calls import CallRule, call_cells
+
+
+def slide_folders(out: Path) -> list[Path]:
+    """Return the folders of the slides in a run's output, or the folder itself where it is a slide's.
+
+    Raises
+    ------
+    OutputError
+        Where there are no results.
+    """
+    if (out / "slide.json").is_file():
+        return [out]
+    folders = sorted(path.parent for path in (out / "slides").glob("[!.]*/slide.json"))
+    if not folders:
+        raise OutputError(f"{out}: there are no results of slides here; name the folder given to score with -o.")
+    return folders
+
+
+def rescore_slide(folder: Path, rule_for: Callable[[float], CallRule]) -> SlideOutcome:
+    """Call and score the cells of a slide again; its folder changes whole or not at all.
+
+    Parameters
+    ----------
+    folder : Path
+        A slide's results.
+    rule_for : callable
+        Gives the rule, told the threshold of the weights' card.
+
+    Raises
+    ------
+    OutputError
+        Where the results cannot be read or written.
+    """
+    _, measurement, timings = read_slide_json(folder)
+    rule = rule_for(measurement.weights.positive_threshold)
+    metadata = read_metadata(folder / CELLS_FILE)
+    with whole_folder(folder) as fresh:
+        shutil.copytree(folder, fresh, dirs_exist_ok=True, ignore=shutil.ignore_patterns(CELLS_FILE))
+        with CellWriter(fresh / CELLS_FILE, lambda cells: call_cells(cells, rule), metadata) as writer:
+            for cells in read_tiles(folder / CELLS_FILE):
+                writer.write(cells)
+        return derive(fresh, measurement, rule, timings)

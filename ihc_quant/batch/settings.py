@@ -1,0 +1,87 @@
+"""Settings of a run, in three parts: what is measured, how it is called and scored, and how it is executed.
+
+The first decides the cell table and needs the slide; the second can be changed afterwards by ``rescore``; the third
+never changes a figure beyond the stated tolerance and stands in no digest.
+"""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ihc_quant.cells.find import CellSettings
+from ihc_quant.network.card import WeightsCard
+from ihc_quant.tissue.mask import TissueSettings
+
+COARSEST_MPP_UM = 0.55
+"""A slide coarser than this shows nuclei with too few pixels; it is refused unless the user allows it."""
+
+
+class SettingsPart(BaseModel):
+    """Frozen settings that refuse unknown names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class MeasureSettings(SettingsPart):
+    """What is measured. Every field may change the cell table.
+
+    Attributes
+    ----------
+    weights : str
+        Name of shipped weights or path of a card.
+    tile_px, margin_px : int
+        Core and margin of a tile, in network pixels; multiples of 16.
+    overview_um : float
+        Coarsest pixel of the overview on which tissue is found.
+    allow_coarse : bool
+        Whether a slide coarser than ``COARSEST_MPP_UM`` is scored all the same.
+    tissue : TissueSettings
+    cells : CellSettings or None
+        None takes the thresholds of the weights' card.
+    """
+
+    weights: str = "default"
+    tile_px: int = Field(default=1024, ge=64, le=8192, multiple_of=16)
+    margin_px: int = Field(default=48, ge=0, le=512, multiple_of=16)
+    overview_um: float = Field(default=8.0, gt=0, le=10)
+    allow_coarse: bool = False
+    tissue: TissueSettings = TissueSettings()
+    cells: CellSettings | None = None
+
+    def cells_with(self, card: WeightsCard) -> CellSettings:
+        """Return the settings of the post-processing, thresholds taken from the card where none are set."""
+        if self.cells is not None:
+            return self.cells
+        return CellSettings(centre_threshold=card.thresholds.centre, extent_threshold=card.thresholds.extent)
+
+
+class ExecutionSettings(SettingsPart):
+    """How the work is done.
+
+    Attributes
+    ----------
+    runtime : {"auto", "torch", "openvino"}
+    device : str
+        ``"auto"``, ``"cpu"`` or a CUDA device.
+    workers : int
+        Tiles worked on at once.
+    """
+
+    runtime: Literal["auto", "torch", "openvino"] = "auto"
+    device: str = "auto"
+    workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=256)
+
+
+def settings_sha256(values: dict[str, Any]) -> str:
+    """Return the digest of settings as canonical JSON."""
+    text = json.dumps(values, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def weights_label(weights: str) -> str:
+    """Return the name under which results state their weights: never a path, which may tell more than it should."""
+    return Path(weights).stem

@@ -1,0 +1,264 @@
+"""One slide, from file to results on disk; the one place where an error of a slide becomes a value."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ihc_quant.batch.cell_store import CellWriter
+from ihc_quant.batch.derivation import CELLS_FILE, TILES_FILE, derive, tile_table, write_table
+from ihc_quant.batch.example_bank import cut_examples
+from ihc_quant.batch.measurement import Measurement, SlideFacts, WeightsUsed, WhiteAndStains
+from ihc_quant.batch.outputs import folder_name, whole_folder
+from ihc_quant.batch.pixel_store import save_fragments, save_thumbnail
+from ihc_quant.batch.settings import COARSEST_MPP_UM, MeasureSettings
+from ihc_quant.batch.tile_stream import StepSeconds, TileWork, stream_tiles
+from ihc_quant.domain.geometry import Grid, GridBox, Mpp
+from ihc_quant.domain.outcome import Failed, SlideOutcome
+from ihc_quant.domain.slide import SlideInfo
+from ihc_quant.domain.stain import SectionStain
+from ihc_quant.domain.tile import TilePlan
+from ihc_quant.errors import CalibrationMissing, SlideError
+from ihc_quant.network.predictor import MapPredictor
+from ihc_quant.scoring.calls import CallRule, call_cells
+from ihc_quant.slide.opening import open_slide
+from ihc_quant.slide.overview import read_overview
+from ihc_quant.slide.reader import SlideReader
+from ihc_quant.slide.resample import read_grid
+from ihc_quant.stain.estimate import StainEstimate, WhitePoint, estimate_stains, estimate_white_point, reference_stains
+from ihc_quant.tissue.map import TissueMap
+from ihc_quant.tissue.mask import find_tissue
+from ihc_quant.tissue.plan import plan_tiles
+
+OVERVIEW_PX = 1024
+"""Longer side of the overview of a small slide; a large one gets more pixels of ``MeasureSettings.overview_um``."""
+
+STAIN_SAMPLE_TILES = 12
+"""Tiles from which the slide's own stain vectors are estimated, spread over the plan."""
+
+STAIN_SAMPLE_PX = 256
+"""Side of the square that is read in the middle of each of them."""
+
+Progress = Callable[[int, int], None]
+"""Called with (tiles done, tiles in all)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SlideTask:
+    """One slide to score.
+
+    Attributes
+    ----------
+    path : Path
+    stain : SectionStain
+        What the section shows.
+    slide_id : str or None
+        Name under which results are kept; made from the quick hash where None, so that a file name, which may be an
+        accession number, goes into no result.
+    mpp : Mpp or None
+        Override of the file's calibration.
+    series : int or None
+        Image of a file with several.
+    """
+
+    path: Path
+    stain: SectionStain
+    slide_id: str | None = None
+    mpp: Mpp | None = None
+    series: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SlideRun:
+    """What became of a task: its outcome, where its results lie (None where it failed), and the error if it was one."""
+
+    outcome: SlideOutcome
+    folder: Path | None
+    error: SlideError | None = None
+
+
+def run_slide(
+    task: SlideTask,
+    out: Path,
+    predictor: MapPredictor,
+    measure: MeasureSettings,
+    rule: CallRule,
+    workers: int,
+    on_progress: Progress = lambda _done, _total: None,
+) -> SlideRun:
+    """Score one slide and write its results to ``out/slides/<slide_id>/``, whole or not at all.
+
+    Parameters
+    ----------
+    task : SlideTask
+    out : Path
+        Output folder of the run.
+    predictor : MapPredictor
+        The network, ready for ``workers`` threads.
+    measure : MeasureSettings
+    rule : CallRule
+    workers : int
+        Tiles worked on at once.
+    on_progress : callable
+        See ``Progress``.
+
+    Returns
+    -------
+    SlideRun
+        A slide that cannot be used is ``Failed``.
+
+    Raises
+    ------
+    OutputError
+        Where results cannot be written: that stops the run.
+    """
+    try:
+        with open_slide(task.path, mpp=task.mpp, series=task.series) as reader:
+            require_fine_enough(reader.info, str(task.path), measure)
+            slide_id = task.slide_id or f"slide-{reader.info.quick_hash[:8]}"
+            final = out / "slides" / folder_name(slide_id)
+            with whole_folder(final) as folder:
+                outcome = _score_into(folder, slide_id, task, reader, predictor, measure, rule, workers, on_progress)
+        return SlideRun(outcome, final)
+    except SlideError as error:
+        return SlideRun(Failed(task.slide_id or "slide", task.stain, error.reason), None, error)
+
+
+def require_fine_enough(info: SlideInfo, name: str, measure: MeasureSettings) -> None:
+    """Refuse a slide that is too coarse, unless the settings allow it.
+
+    Raises
+    ------
+    CalibrationMissing
+        Where µm per pixel are unknown or too coarse.
+    """
+    mpp = info.require_mpp()
+    if mpp.coarser > COARSEST_MPP_UM and not measure.allow_coarse:
+        raise CalibrationMissing(
+            name,
+            f"{mpp.coarser:.3g} µm per pixel are too coarse for the network (at most {COARSEST_MPP_UM}); scan at 20× "
+            "or more, or pass --allow-coarse and take the figures with caution",
+        )
+
+
+def _score_into(
+    folder: Path,
+    slide_id: str,
+    task: SlideTask,
+    reader: SlideReader,
+    predictor: MapPredictor,
+    measure: MeasureSettings,
+    rule: CallRule,
+    workers: int,
+    on_progress: Progress,
+) -> SlideOutcome:
+    """Measure a slide into a folder and derive its first scores there."""
+    started = time.perf_counter()
+    info, card = reader.info, predictor.card
+    overview, tissue = find_slide_tissue(reader, measure)
+    white = estimate_white_point(overview)
+    grid = Grid(card.pixel_um, info.require_mpp())
+    plan = plan_tiles(tissue, grid, info.size, measure.tile_px, measure.margin_px)
+    stains = reference_stains(white.rgb)
+    estimate = estimate_stains(_stain_sample(reader, plan), white.rgb)
+    save_thumbnail(folder, overview)
+    save_fragments(folder, tissue)
+    prepared = time.perf_counter()
+    settings = measure.model_dump(mode="json") | {"weights": card.name, "cells": asdict(measure.cells_with(card))}
+    work = TileWork(reader, predictor, stains, tissue.fragment_at, plan, measure.cells_with(card))
+    seconds, done = StepSeconds(), 0
+    metadata = {"slots": {"1": asdict(task.stain)}, "settings": settings, "weights_sha256": card.sha256,
+                "slide_hash": info.quick_hash, "network_um": card.pixel_um}  # fmt: skip
+    with CellWriter(folder / CELLS_FILE, lambda cells: call_cells(cells, rule), metadata) as writer:
+        on_progress(0, len(plan.tiles))
+        for result in stream_tiles(work, workers):
+            writer.write(result.cells)
+            seconds += result.seconds
+            done += 1
+            on_progress(done, len(plan.tiles))
+    tiled = time.perf_counter()
+    write_table(folder / TILES_FILE, tile_table(plan, tissue))
+    examples = cut_examples(folder, reader, grid)
+    measurement = Measurement(
+        slide_id=slide_id,
+        stain=task.stain,
+        facts=_facts(info),
+        stains=_white_and_stains(white, estimate),
+        weights=WeightsUsed.of(card),
+        settings=settings,
+        network_um=grid.pixel_um,
+        overview_um=tissue.grid.pixel_um,
+        tile_px=plan.tile_px,
+        margin_px=plan.margin_px,
+        runtime=predictor.description,
+        cells=writer.rows,
+        examples=examples,
+    )
+    timings = {
+        "preparation": prepared - started,
+        "tiles": tiled - prepared,
+        "reading_summed": seconds.reading,
+        "network_summed": seconds.network,
+        "cells_summed": seconds.cells,
+    }
+    return derive(folder, measurement, rule, timings)
+
+
+def find_slide_tissue(reader: SlideReader, measure: MeasureSettings) -> tuple[NDArray[np.uint8], TissueMap]:
+    """Return the overview of a slide, uint8 (H, W, 3), and the tissue found on it."""
+    info = reader.info
+    mpp = info.require_mpp()
+    longest_um = max(info.size.width * mpp.x, info.size.height * mpp.y)
+    pixel_um = min(max(longest_um / OVERVIEW_PX, mpp.coarser), max(measure.overview_um, mpp.coarser))
+    overview, grid = read_overview(reader, pixel_um=pixel_um)
+    return overview, find_tissue(overview, grid, measure.tissue)
+
+
+def _stain_sample(reader: SlideReader, plan: TilePlan) -> NDArray[np.uint8]:
+    """Return pixels of some tiles, uint8 (n, 3), for the estimate of the slide's own stain vectors."""
+    picked = np.unique(np.linspace(0, len(plan.tiles) - 1, min(STAIN_SAMPLE_TILES, len(plan.tiles))).astype(int))
+    pixels = [np.empty((0, 3), np.uint8)]
+    for index in picked:
+        core = plan.tiles[index].core
+        side = min(STAIN_SAMPLE_PX, core.width)
+        x0, y0 = core.x0 + (core.width - side) // 2, core.y0 + (core.height - side) // 2
+        pixels.append(read_grid(reader, plan.grid, GridBox(x0, y0, x0 + side, y0 + side)).reshape(-1, 3))
+    return np.concatenate(pixels)
+
+
+def _facts(info: SlideInfo) -> SlideFacts:
+    mpp = info.require_mpp()
+    bounds = info.bounds_l0
+    return SlideFacts(
+        reader=info.reader,
+        vendor=info.vendor,
+        width_px=info.size.width,
+        height_px=info.size.height,
+        level_downsamples=tuple(round(level.downsample_x, 6) for level in info.levels),
+        mpp_x=mpp.x,
+        mpp_y=mpp.y,
+        mpp_source=info.mpp_source,
+        bounds_l0=(bounds.x0, bounds.y0, bounds.x1, bounds.y1),
+        objective=info.objective,
+        scanner=info.scanner,
+        quick_hash=info.quick_hash,
+        series=info.series,
+    )
+
+
+def _white_and_stains(white: WhitePoint, estimate: StainEstimate) -> WhiteAndStains:
+    used = reference_stains(white.rgb)
+    return WhiteAndStains(
+        white=used.white,
+        white_source=white.source,
+        white_note=white.reason,
+        vectors={
+            vector.name: (vector.red, vector.green, vector.blue) for vector in (used.hematoxylin, *used.chromogens)
+        },
+        vectors_source=used.source,
+        deviation_degrees=estimate.stain_deviation_degrees,
+        deviation_note=estimate.reason,
+    )

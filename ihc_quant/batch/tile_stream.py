@@ -1,0 +1,103 @@
+"""Tiles through reading, network and post-processing, overlapped and in bounded memory.
+
+Each worker carries one tile through all three steps. While one worker reads, another computes, so the steps overlap
+without queues between them, a tile's arrays stay in the cache of one core, and no more tiles are in memory than there
+are workers and a few finished cell tables. The steps release the interpreter lock.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import cv2
+
+from ihc_quant.cells.find import CellSettings, FragmentAt, find_cells
+from ihc_quant.domain.cell_table import CellTable
+from ihc_quant.domain.stain import StainMatrix
+from ihc_quant.domain.tile import Tile, TileImage, TilePlan
+from ihc_quant.network.predictor import MapPredictor
+from ihc_quant.slide.reader import SlideReader
+from ihc_quant.slide.resample import read_grid
+
+TILES_AHEAD = 2
+"""Tiles that may wait for each worker, so that none stands idle while results are written."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepSeconds:
+    """Seconds that a tile, or a slide, spent in each step, summed over the workers."""
+
+    reading: float = 0.0
+    network: float = 0.0
+    cells: float = 0.0
+
+    def __add__(self, other: "StepSeconds") -> "StepSeconds":
+        return StepSeconds(self.reading + other.reading, self.network + other.network, self.cells + other.cells)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TileResult:
+    """The cells of one tile and what they cost."""
+
+    tile: Tile
+    cells: CellTable
+    seconds: StepSeconds
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TileWork:
+    """All that is the same for every tile of a slide."""
+
+    reader: SlideReader
+    predictor: MapPredictor
+    stains: StainMatrix
+    fragment_at: FragmentAt
+    plan: TilePlan
+    settings: CellSettings
+
+    def run(self, tile: Tile) -> TileResult:
+        """Read one tile, run the network on it and find its cells."""
+        started = time.perf_counter()
+        image = TileImage(tile, read_grid(self.reader, self.plan.grid, tile.read))
+        read = time.perf_counter()
+        maps = self.predictor.predict(image.rgb)
+        predicted = time.perf_counter()
+        cells = find_cells(maps, image, self.stains, self.plan.grid, self.fragment_at, self.settings)
+        seconds = StepSeconds(read - started, predicted - read, time.perf_counter() - predicted)
+        return TileResult(tile, cells, seconds)
+
+
+def stream_tiles(work: TileWork, workers: int, on_tile: Callable[[], None] = lambda: None) -> Iterator[TileResult]:
+    """Yield the results of all tiles in the order of the plan.
+
+    Parameters
+    ----------
+    work : TileWork
+        The slide's tiles and what to do with them.
+    workers : int
+        Tiles that are worked on at once.
+    on_tile : callable
+        Called after each tile is yielded, for progress.
+
+    Raises
+    ------
+    SlideError
+        From reading; tiles already under way are finished and dropped.
+    """
+    # OpenCV would start threads of its own beside the workers.
+    cv2.setNumThreads(1)
+    waiting: deque[Future[TileResult]] = deque()
+    with ThreadPoolExecutor(workers, thread_name_prefix="tile") as pool:
+        try:
+            for tile in work.plan.tiles:
+                waiting.append(pool.submit(work.run, tile))
+                if len(waiting) > workers * TILES_AHEAD:
+                    yield waiting.popleft().result()
+                    on_tile()
+            while waiting:
+                yield waiting.popleft().result()
+                on_tile()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,141 @@
+"""Options that several commands take, and how they become settings. Imports nothing heavy."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ihc_quant.domain.geometry import Mpp
+from ihc_quant.domain.stain import CHROMOGENS, MARKERS, SectionStain
+from ihc_quant.errors import SettingsError
+
+if TYPE_CHECKING:
+    from ihc_quant.batch.settings import ExecutionSettings, MeasureSettings
+    from ihc_quant.scoring.calls import CallRule
+
+SCORED_CHROMOGENS = ("DAB",)
+"""Chromogens whose stain vectors are known; another one would be scored silently as DAB."""
+
+Out = Annotated[Path, typer.Option("--out", "-o", help="Output folder; results go to OUT/slides/<slide_id>/.")]
+Weights = Annotated[str, typer.Option(help="Shipped weights by name, or the path of a weights' card.")]
+Threshold = Annotated[
+    float | None,
+    typer.Option(min=0.0, max=1.0, help="Probability from which a cell is positive; the weights' card's if not given."),
+]
+Cuts = Annotated[
+    str | None, typer.Option(help="Optical densities from which a cell is 1+, 2+ and 3+; 0.2,0.4,0.6 if not given.")
+]
+CallBy = Annotated[str, typer.Option(help="network: positive by probability. od: by optical density alone (QuPath's).")]
+Compartment = Annotated[str, typer.Option(help="Where density is graded: cell, nucleus or ring.")]
+MppOption = Annotated[float | None, typer.Option("--mpp", help="µm per pixel of level 0, instead of the file's.")]
+Series = Annotated[int | None, typer.Option(min=0, help="Image of a file that holds several.")]
+Workers = Annotated[int | None, typer.Option(min=1, max=256, help="Tiles worked on at once; the cores if not given.")]
+Runtime = Annotated[str, typer.Option(help="auto, torch or openvino.")]
+Device = Annotated[str, typer.Option(help="auto, cpu or a GPU such as cuda:0.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
+
+
+def section_stain(marker: str, chromogen: str | None) -> SectionStain:
+    """Return what a section shows.
+
+    Raises
+    ------
+    SettingsError
+        Where marker or chromogen are unknown or cannot be scored.
+    """
+    if marker not in MARKERS:
+        raise SettingsError(f"--marker {marker}: unknown; use one of {', '.join(MARKERS)}.")
+    if chromogen is not None and chromogen not in CHROMOGENS:
+        raise SettingsError(f"--chromogen {chromogen}: unknown; use one of {', '.join(CHROMOGENS)}.")
+    if chromogen is not None and chromogen not in SCORED_CHROMOGENS:
+        raise SettingsError(
+            f"--chromogen {chromogen}: cannot be scored yet; only DAB can, scored as DAB it would be wrong."
+        )
+    return SectionStain(marker, chromogen or "DAB", chromogen_assumed=chromogen is None)
+
+
+def square_mpp(mpp: float | None) -> Mpp | None:
+    """Return the override of the calibration.
+
+    Raises
+    ------
+    SettingsError
+        Where it is not plausible.
+    """
+    try:
+        return None if mpp is None else Mpp.square(mpp)
+    except ValueError as error:
+        raise SettingsError(f"--mpp {mpp}: {error}.") from error
+
+
+def call_rule(
+    threshold: float | None, cuts: str | None, call_by: str, compartment: str, card_threshold: float
+) -> "CallRule":
+    """Return the rule of calls and grades.
+
+    Raises
+    ------
+    SettingsError
+        Where a value is out of range or unknown.
+    """
+    from ihc_quant.scoring.calls import QUPATH_CUTS_OD, CallRule
+
+    try:
+        one, two, three = (float(cut) for cut in cuts.split(",")) if cuts else QUPATH_CUTS_OD
+    except ValueError as error:
+        raise SettingsError(f"--cuts {cuts}: three numbers are needed, for example 0.2,0.4,0.6.") from error
+    try:
+        return CallRule(
+            mode=call_by,  # type: ignore[arg-type]
+            p_threshold=card_threshold if threshold is None else threshold,
+            cuts_od=(one, two, three),
+            compartment=compartment,  # type: ignore[arg-type]
+        )
+    except ValueError as error:
+        raise SettingsError(f"The rule of calls is not possible: {error}.") from error
+
+
+def measure_settings(weights: str, tile: int, margin: int, allow_coarse: bool) -> "MeasureSettings":
+    """Return the settings of the measurement.
+
+    Raises
+    ------
+    SettingsError
+        Where a value is out of range.
+    """
+    from pydantic import ValidationError
+
+    from ihc_quant.batch.settings import MeasureSettings
+
+    try:
+        return MeasureSettings(weights=weights, tile_px=tile, margin_px=margin, allow_coarse=allow_coarse)
+    except ValidationError as error:
+        raise SettingsError(f"{told(error)}; --tile and --margin are multiples of 16 pixels.") from error
+
+
+def execution_settings(runtime: str, device: str, workers: int | None) -> "ExecutionSettings":
+    """Return the settings of the execution.
+
+    Raises
+    ------
+    SettingsError
+        Where a value is unknown.
+    """
+    from pydantic import ValidationError
+
+    from ihc_quant.batch.settings import ExecutionSettings
+
+    try:
+        values = {"runtime": runtime, "device": device} | ({} if workers is None else {"workers": workers})
+        return ExecutionSettings.model_validate(values)
+    except ValidationError as error:
+        raise SettingsError(f"{told(error)}; see --help for the values.") from error
+
+
+def told(error: Exception) -> str:
+    """Return a validation error in one line."""
+    from pydantic import ValidationError
+
+    assert isinstance(error, ValidationError)
+    first = error.errors(include_url=False, include_input=False)[0]
+    return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"

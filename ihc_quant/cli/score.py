@@ -1,0 +1,100 @@
+"""The commands that read slides: ``score`` and ``demo``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ihc_quant.cli import options
+from ihc_quant.cli.console import EXIT_SLIDE_FAILED, fail, note, plainly, say, say_json, tile_progress
+
+SAMPLES = Path(__file__).resolve().parents[2] / "slides_sample"
+"""The painted biopsies that come with the project."""
+
+
+@plainly
+def score(
+    slide: Annotated[Path, typer.Argument(help="Whole-slide image, OME-TIFF, PNG or JPEG.")],
+    marker: Annotated[str, typer.Option(help="CD4, CD8, CCR4, H&E, negative_control or other.")],
+    out: options.Out = Path("out"),
+    chromogen: Annotated[str | None, typer.Option(help="DAB; taken and recorded as assumed if not given.")] = None,
+    slide_id: Annotated[
+        str | None, typer.Option(help="Name of the results; made from the slide's hash if not given.")
+    ] = None,
+    mpp: options.MppOption = None,
+    series: options.Series = None,
+    weights: options.Weights = "default",
+    threshold: options.Threshold = None,
+    cuts: options.Cuts = None,
+    call_by: options.CallBy = "network",
+    compartment: options.Compartment = "cell",
+    tile: Annotated[int, typer.Option(help="Core of a tile, in pixels of 0.5 µm.")] = 1024,
+    margin: Annotated[int, typer.Option(help="Margin of a tile, in pixels of 0.5 µm.")] = 48,
+    allow_coarse: Annotated[bool, typer.Option(help="Score slides coarser than 0.55 µm per pixel.")] = False,
+    workers: options.Workers = None,
+    runtime: options.Runtime = "auto",
+    device: options.Device = "auto",
+    json: options.Json = False,
+) -> None:
+    """Score one slide: cell table, tile table, scores and pictures."""
+    stain = options.section_stain(marker, chromogen)
+    override = options.square_mpp(mpp)
+    measure = options.measure_settings(weights, tile, margin, allow_coarse)
+    execution = options.execution_settings(runtime, device, workers)
+    options.call_rule(threshold, cuts, call_by, compartment, 0.5)
+
+    from ihc_quant.batch.slide_job import SlideTask, run_slide
+    from ihc_quant.network.predictor import load_predictor
+    from ihc_quant.report.report_json import outcome_json
+    from ihc_quant.report.slide_summary import summary_lines
+
+    predictor = load_predictor(weights, runtime=execution.runtime, device=execution.device, workers=execution.workers)
+    rule = options.call_rule(threshold, cuts, call_by, compartment, predictor.card.thresholds.positive)
+    with tile_progress(slide.name) as on_progress:
+        task = SlideTask(slide, stain, slide_id, override, series)
+        run = run_slide(task, out, predictor, measure, rule, execution.workers, on_progress)
+    if run.error is not None:
+        fail(run.error)
+    if json:
+        say_json({"folder": str(run.folder), **outcome_json(run.outcome)})
+    else:
+        for line in summary_lines(run.outcome):
+            say(line)
+        say(f"Results: {run.folder}")
+
+
+@plainly
+def demo(
+    out: options.Out = Path("out") / "demo",
+    weights: options.Weights = "default",
+    workers: options.Workers = None,
+) -> None:
+    """Score the painted sample biopsies and write a report page for each."""
+    execution = options.execution_settings("auto", "auto", workers)
+    measure = options.measure_settings(weights, 1024, 48, False)
+
+    from ihc_quant.batch.biopsies import write_biopsies
+    from ihc_quant.batch.manifest import read_manifest
+    from ihc_quant.batch.slide_job import SlideTask, run_slide
+    from ihc_quant.network.predictor import load_predictor
+    from ihc_quant.report.slide_summary import summary_lines
+
+    rows = read_manifest(SAMPLES / "manifest.csv")
+    predictor = load_predictor(weights, workers=execution.workers)
+    rule = options.call_rule(None, None, "network", "cell", predictor.card.thresholds.positive)
+    runs = {}
+    for row in rows:
+        task = SlideTask(row.slide, row.stain, row.slide_id, row.mpp, row.series)
+        with tile_progress(row.slide_id) as on_progress:
+            run = run_slide(task, out, predictor, measure, rule, execution.workers, on_progress)
+        runs[row.slide_id] = run
+        for line in summary_lines(run.outcome)[:-1]:
+            say(line)
+    pages = write_biopsies(rows, runs, out)
+    say("The samples are painted, so these figures show how the program works and nothing of its accuracy.")
+    say("Reports:")
+    for page in pages:
+        say(f"  {page}")
+    if any(run.error for run in runs.values()):
+        note("at least one slide could not be scored; its report says which")
+        raise typer.Exit(EXIT_SLIDE_FAILED)
