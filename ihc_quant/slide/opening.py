@@ -77,7 +77,11 @@ def _open(path: Path, slide_id: str, name: str, mpp: Mpp | None, series: int | N
         if outline is not None:
             outline.require_safe(name)
         slide = OpenSlideReader(path, slide_id=slide_id, name=name, mpp=mpp)
-        tiles = open_tiles_of(path, slide.info, name) if vendor in PLAIN_TIFF_VENDORS else None
+        try:
+            tiles = open_tiles_of(path, slide.info, name) if vendor in PLAIN_TIFF_VENDORS else None
+        except BaseException:
+            slide.close()
+            raise
         if tiles is None:
             return slide
         slide.close()

@@ -19,8 +19,9 @@ from ihc_quant.errors import RegionUnreadable, SlideError, SlideUnreadable
 from ihc_quant.slide import facts
 from ihc_quant.slide.reader import ClosingReader, clipped, white_box
 
-FOREIGN_ERRORS = (openslide.OpenSlideError, ctypes.ArgumentError, OSError, MemoryError, UnicodeError)
-"""What openslide-python raises for a file; ``OpenSlideUnsupportedFormatError`` is an ``OpenSlideError``."""
+FOREIGN_ERRORS = (openslide.OpenSlideError, ctypes.ArgumentError, KeyError, MemoryError, OSError, UnicodeError)
+"""What openslide-python raises for a file; ``OpenSlideUnsupportedFormatError`` is an ``OpenSlideError``, and a property
+of a slide that has just failed is a ``KeyError``."""
 
 CACHE_BYTES = 96 << 20
 """Decoded tiles that one slide keeps."""

@@ -59,7 +59,7 @@ def cut_into_pieces(frame: Any, file_bytes: int, name: str) -> Pieces:
         piece_width, piece_height = width, min(int(page.rowsperstrip), height)
     if width <= 0 or height <= 0 or piece_width <= 0 or piece_height <= 0 or int(page.imagedepth) != 1:
         raise SlideUnreadable(name, "the TIFF states an empty or deep image; export the slide again")
-    if int(page.photometric) == 6 and int(page.compression) not in JPEG_COMPRESSIONS | {33003, 34712}:
+    if not decodes_as_rgb(page):
         raise SlideUnreadable(name, "its YCbCr colours are not JPEG-compressed; export the slide as 8-bit RGB")
     across, down = math.ceil(width / piece_width), math.ceil(height / piece_height)
     planes = int(page.samplesperpixel) if int(page.planarconfig) == 2 else 1
@@ -73,6 +73,11 @@ def cut_into_pieces(frame: Any, file_bytes: int, name: str) -> Pieces:
     if (lengths > limit).any():
         raise SlideUnreadable(name, "a tile holds more bytes than pixels; export the slide again")
     return Pieces(page, frame.dataoffsets, frame.databytecounts, piece_width, piece_height, across, down, planes)
+
+
+def decodes_as_rgb(page: Any) -> bool:
+    """Whether a page's colours come out as RGB; YCbCr is turned into it by the JPEG codecs alone."""
+    return int(page.photometric) == 2 or int(page.compression) in JPEG_COMPRESSIONS | {33003, 34712}
 
 
 def decode_piece(read: Callable[[int, int], bytes], pieces: Pieces, index: int, name: str) -> NDArray[np.uint8] | None:

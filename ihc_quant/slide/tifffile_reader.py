@@ -18,7 +18,7 @@ from ihc_quant.slide import facts
 from ihc_quant.slide.reader import ClosingReader, clipped, white_box
 from ihc_quant.slide.tiff_calibration import stated_mpp
 from ihc_quant.slide.tiff_layout import MAX_SEGMENT_BYTES, PageOutline, first_pages, require_plausible, tifffile_errors
-from ihc_quant.slide.tiff_pieces import Pieces, cut_into_pieces, decode_piece
+from ihc_quant.slide.tiff_pieces import Pieces, cut_into_pieces, decode_piece, decodes_as_rgb
 
 CACHE_BYTES = 96 << 20
 """Decoded tiles or strips that one slide keeps; the latest one stays even where it is larger."""
@@ -160,6 +160,11 @@ def open_tiles_of(path: Path, info: SlideInfo, name: str) -> TiffReader | None:
     -------
     TiffReader or None
         None where a level is no complete tiled page of its size: then OpenSlide reads the slide itself.
+
+    Raises
+    ------
+    SlideUnreadable
+        Where the file ends early or its table of tiles is incomplete. OpenSlide would not notice before it came there.
     """
     try:
         with tifffile_errors(name, SlideUnreadable):
@@ -168,8 +173,9 @@ def open_tiles_of(path: Path, info: SlideInfo, name: str) -> TiffReader | None:
         return None
     try:
         levels = _tiled_levels(tiff, info, path.stat().st_size, name)
-    except SlideError:
-        levels = None
+    except BaseException:
+        tiff.close()
+        raise
     if levels is None:
         tiff.close()
         return None
@@ -183,7 +189,9 @@ def _tiled_levels(tiff: Any, info: SlideInfo, file_bytes: int, name: str) -> lis
         levels = []
         for level in info.levels:
             same_size = [p for p in pages if (p.imagewidth, p.imagelength) == (level.size.width, level.size.height)]
-            if len(same_size) != 1 or same_size[0].keyframe.compression not in PLAIN_COMPRESSIONS:
+            if len(same_size) != 1 or not decodes_as_rgb(same_size[0].keyframe):
+                return None
+            if same_size[0].keyframe.compression not in PLAIN_COMPRESSIONS:
                 return None
             levels.append(cut_into_pieces(same_size[0], file_bytes, name))
             if not all(levels[-1].lengths):

@@ -222,6 +222,13 @@ def test_a_size_that_the_file_cannot_hold_is_refused(make_tiff: Any, tiled: bool
     assert "900000 × 200000" in reason_of(path, SlideUnreadable)
 
 
+def test_a_height_without_tiles_is_refused(make_tiff: Any) -> None:
+    path = make_tiff(compression="zlib")
+    with tifffile.TiffFile(path, mode="r+") as tiff:
+        tiff.pages.first.tags["ImageLength"].overwrite(5_000)
+    assert "table of tiles" in reason_of(path, SlideUnreadable)
+
+
 def test_pieces_too_large_to_decode_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "strip.tif"
     tifffile.imwrite(path, shape=(30_000, 10_000, 3), dtype=np.uint8, photometric="rgb", rowsperstrip=30_000)
@@ -238,6 +245,21 @@ def test_a_jpeg_tile_that_declares_more_than_its_size(make_tiff: Any) -> None:
     path.write_bytes(data)
     with pytest.raises(RegionUnreadable), open_slide(path) as slide:
         slide.read(0, GridBox(0, 0, 64, 64))
+
+
+def test_a_level_with_a_fractional_downsample_does_not_depend_on_the_box(
+    make_tiff: Any, tissue_rgb: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ihc_quant.slide.openslide_reader.BLOCK_PX", 32)
+    path = make_tiff(rgb=np.ascontiguousarray(tissue_rgb[:171, :253]))
+    with OpenSlideReader(path, slide_id="S", name="S", mpp=None) as slide, open_slide(path) as tiles:
+        level = slide.info.levels[1]
+        assert (level.size.width, level.size.height, level.downsample_x) == (127, 86, 2.0)
+        whole = slide.read(1, GridBox(0, 0, 127, 86))
+        for x0, y0, x1, y1 in [(0, 0, 5, 5), (31, 30, 34, 35), (50, 7, 127, 86), (126, 85, 127, 86)]:
+            np.testing.assert_array_equal(slide.read(1, GridBox(x0, y0, x1, y1)), whole[y0:y1, x0:x1])
+        stored = tiles.read(1, GridBox(0, 0, 127, 86))
+        assert np.abs(stored.astype(int) - whole).mean() < 8  # OpenSlide interpolates, by a quarter of a pixel at most
 
 
 def test_after_an_error_openslide_still_answers_with_ours(make_tiff: Any) -> None:
