@@ -21,7 +21,8 @@ from torch import Tensor, nn
 
 from ihc_quant.network.architecture import MAP_NAMES, Architecture, CellNetwork, normalise
 from ihc_quant.network.card import DataSource
-from ihc_quant.network.weights import load_tensors, save_tensors
+from ihc_quant.network.torch_predictor import arrays_of
+from ihc_quant.network.weights import load_arrays, save_arrays
 from ihc_quant.training.assessment import quick_scores
 from ihc_quant.training.augmentation import AugmentationRanges
 from ihc_quant.training.batches import BatchDrawer
@@ -110,15 +111,15 @@ def save_last(folder: Path, step: int, network: nn.Module, average: dict[str, Te
     tensors |= {f"average.{name}": tensor for name, tensor in average.items()}
     for number, state in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{number}.{name}": tensor for name, tensor in state.items()}
-    save_tensors(tensors | {"step": torch.tensor(step), "best": torch.tensor(best, dtype=torch.float64)},
-                 folder / "last.safetensors")  # fmt: skip
+    save_arrays(arrays_of(tensors | {"step": torch.tensor(step), "best": torch.tensor(best, dtype=torch.float64)}),
+                folder / "last.safetensors")  # fmt: skip
 
 
 def load_last(
     folder: Path, network: nn.Module, optimiser: torch.optim.Optimizer
 ) -> tuple[int, dict[str, Tensor], float]:
     """Restore what ``save_last`` wrote; return the next step, the averaged weights and the best score so far."""
-    tensors = load_tensors(folder / "last.safetensors")
+    tensors = {name: torch.tensor(array) for name, array in load_arrays(folder / "last.safetensors").items()}
     parts: dict[str, dict[str, Tensor]] = {"network": {}, "average": {}}
     moments: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
@@ -178,7 +179,7 @@ def train(settings: Settings, split: Split, folder: Path) -> None:
             scores = quick_scores(averaged.eval(), split.validation, settings.pixel_um)
             if scores["mean"] > best:
                 best = scores["mean"]
-                save_tensors(average, folder / "best.safetensors")
+                save_arrays(arrays_of(average), folder / "best.safetensors")
             save_last(folder, step + 1, network, average, optimiser, best)
             log(folder, step + 1, np.mean(losses, axis=0), scores)
             left = (time.monotonic() - clock) / (step + 1 - start) * (settings.steps - step - 1)

@@ -30,6 +30,11 @@ class ArchitectureCard(CardPart):
     decoder_blocks: tuple[int, ...]
     fold: int
 
+    @property
+    def stride_px(self) -> int:
+        """Pixels of the input in one of the coarsest level; sizes of images are multiples of it."""
+        return int(self.fold * 2 ** (len(self.widths) - 1))
+
 
 class Calibration(CardPart):
     """Platt scaling of the positivity logit and where it was fitted."""

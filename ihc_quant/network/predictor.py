@@ -1,19 +1,19 @@
-"""Running the network: one interface, several runtimes that agree."""
+"""Running the network: one interface, several runtimes that agree.
 
+Which runtime runs is decided here; torch is imported only where it runs, because that takes seconds.
+"""
+
+import ctypes
 import os
 import platform
-import threading
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ihc_quant.domain.maps import CellMaps
 from ihc_quant.errors import SettingsError
-from ihc_quant.network.architecture import CalibratedNetwork, CellNetwork, ConvBlock
 from ihc_quant.network.card import WeightsCard
 from ihc_quant.network.weights import load_weights
 
@@ -42,94 +42,6 @@ class MapPredictor(Protocol):
         ...
 
 
-class TorchPredictor:
-    """Runs the network in PyTorch, on a GPU where one is present.
-
-    Parameters
-    ----------
-    network, card
-        From ``load_weights``.
-    device : str
-        ``"cpu"`` or a CUDA device.
-    workers : int
-        Threads that will call ``predict``; on the CPU they share its cores.
-    """
-
-    def __init__(self, network: CellNetwork, card: WeightsCard, device: str, workers: int) -> None:
-        self.card = card
-        self._stride_px = network.architecture.stride_px
-        self._device = torch.device(device)
-        model = CalibratedNetwork(fused(network), card.calibration.slope, card.calibration.intercept)
-        self._model = model.eval().to(self._device).to(memory_format=torch.channels_last)
-        threads = max(1, (os.cpu_count() or 1) // workers)
-        if self._device.type == "cpu":
-            torch.set_num_threads(threads)
-        name = torch.cuda.get_device_name(self._device) if self._device.type == "cuda" else cpu_name()
-        self.description = f"torch {torch.__version__}, float32, {name}, {workers} × {threads} threads"
-
-    def predict(self, rgb: NDArray[np.uint8]) -> CellMaps:
-        """See ``MapPredictor``."""
-        padded = padded_to_stride(rgb, self._stride_px)
-        with torch.inference_mode():
-            maps = self._model(torch.from_numpy(padded)[None].to(self._device))[0].cpu().numpy()
-        return cropped_maps(maps, rgb)
-
-
-class OpenVinoPredictor:
-    """Runs the network in OpenVINO on the CPU, one single-threaded stream for each worker.
-
-    Parameters
-    ----------
-    network, card
-        From ``load_weights``.
-    workers : int
-        Threads that will call ``predict``.
-    """
-
-    def __init__(self, network: CellNetwork, card: WeightsCard, workers: int) -> None:
-        # openvino is imported here so that the other runtime works where it is not installed.
-        import openvino
-        from openvino import properties
-        from openvino.properties import hint
-
-        self.card = card
-        self._stride_px = network.architecture.stride_px
-        model = CalibratedNetwork(network, card.calibration.slope, card.calibration.intercept).eval()
-        side = 4 * self._stride_px
-        graph = openvino.convert_model(model, example_input=torch.zeros((1, side, side, 3), dtype=torch.uint8))
-        graph.reshape([1, -1, -1, 3])
-        self._graph = graph
-        self._core = openvino.Core()
-        threads = os.cpu_count() or 1
-        self._options = {
-            properties.inference_num_threads(): max(threads, workers),
-            properties.num_streams(): workers,
-            hint.inference_precision(): openvino.Type.f32,
-        }
-        self._compiled: dict[tuple[int, int], Any] = {}
-        self._requests = threading.local()
-        self._lock = threading.Lock()
-        self.description = f"openvino {openvino.__version__.split('-')[0]}, float32, {cpu_name()}, {workers} streams"
-
-    def predict(self, rgb: NDArray[np.uint8]) -> CellMaps:
-        """See ``MapPredictor``."""
-        padded = padded_to_stride(rgb, self._stride_px)
-        maps = self._request(padded.shape[:2]).infer([padded[None]])[0]
-        return cropped_maps(np.array(maps[0]), rgb)
-
-    def _request(self, shape: tuple[int, int]) -> Any:
-        """Return this thread's own request for an image of that shape; fixed shapes run faster than open ones."""
-        own: dict[tuple[int, int], Any] = self._requests.__dict__.setdefault("by_shape", {})
-        if shape not in own:
-            with self._lock:
-                if shape not in self._compiled:
-                    fixed = self._graph.clone()
-                    fixed.reshape([1, *shape, 3])
-                    self._compiled[shape] = self._core.compile_model(fixed, "CPU", self._options)
-            own[shape] = self._compiled[shape].create_infer_request()
-        return own[shape]
-
-
 def load_predictor(
     weights: str | Path, *, runtime: RuntimeName = "auto", device: str = "auto", workers: int = 1
 ) -> MapPredictor:
@@ -155,29 +67,37 @@ def load_predictor(
     """
     if workers < 1:
         raise ValueError(f"at least one worker is needed, got {workers}")
-    cuda = torch.cuda.is_available()
-    chosen = ("cuda:0" if cuda and runtime != "openvino" else "cpu") if device == "auto" else device
-    if chosen.startswith("cuda") and not cuda:
-        raise SettingsError(f"--device {chosen}: PyTorch sees no GPU here; use --device cpu.")
-    if not chosen.startswith(("cpu", "cuda")):
-        raise SettingsError(f"--device {chosen}: unknown; use cpu or cuda:0.")
-    if runtime == "openvino" and chosen != "cpu":
-        raise SettingsError(f"--runtime openvino runs on the CPU only, not on {chosen}; use --runtime torch.")
-    network, card = load_weights(weights)
-    if runtime == "torch" or chosen != "cpu":
-        return TorchPredictor(network, card, chosen, workers)
-    return OpenVinoPredictor(network, card, workers)
+    if device != "auto" and not device.startswith(("cpu", "cuda")):
+        raise SettingsError(f"--device {device}: unknown; use cpu or cuda:0.")
+    if runtime == "openvino" and device not in ("auto", "cpu"):
+        raise SettingsError(f"--runtime openvino runs on the CPU only, not on {device}; use --runtime torch.")
+    loaded = load_weights(weights)
+    on_gpu = device.startswith("cuda") or (device == "auto" and runtime != "openvino" and has_gpu_driver())
+    if runtime == "torch" or on_gpu:
+        from ihc_quant.network.torch_predictor import TorchPredictor, usable_device
+
+        chosen = usable_device(device)
+        if runtime == "torch" or chosen != "cpu":
+            return TorchPredictor(loaded, chosen, workers)
+    from ihc_quant.network.openvino_predictor import OpenVinoPredictor
+
+    return OpenVinoPredictor(loaded, workers)
 
 
-def fused(network: CellNetwork) -> CellNetwork:
-    """Fold each batch normalisation into its convolution, in place; the network must be in evaluation mode."""
-    for module in network.modules():
-        if isinstance(module, ConvBlock) and isinstance(module[1], torch.nn.BatchNorm2d):
-            convolution = module[0]
-            assert isinstance(convolution, torch.nn.Conv2d)
-            module[0] = fuse_conv_bn_eval(convolution, module[1])
-            module[1] = torch.nn.Identity()
-    return network
+def has_gpu_driver() -> bool:
+    """Return whether an NVIDIA driver is installed; asked before torch, which takes seconds to import."""
+    for name in ("libcuda.so.1", "nvcuda.dll"):
+        try:
+            ctypes.CDLL(name)
+        except OSError:
+            continue
+        return True
+    return False
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def padded_to_stride(rgb: NDArray[np.uint8], stride_px: int) -> NDArray[np.uint8]:

@@ -1,25 +1,54 @@
-"""Weights on disk: safetensors beside a JSON card whose digest they must match. No pickle is ever read."""
+"""Weights on disk: safetensors beside a JSON card whose digest they must match. No pickle is ever read.
 
+Imports no torch: OpenVINO builds its graph from the arrays.
+"""
+
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+from safetensors.numpy import load_file, save_file
 
 from ihc_quant.errors import WeightsError
-from ihc_quant.network.architecture import Architecture, CellNetwork
 from ihc_quant.network.card import WeightsCard, file_sha256, read_card, resolve_card
 
+Arrays = dict[str, NDArray[np.generic]]
+"""Tensors by name."""
 
-def save_tensors(tensors: dict[str, Tensor], path: Path) -> str:
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Weights:
+    """Tensors of a network and the card that describes them.
+
+    Attributes
+    ----------
+    arrays : dict of str to ndarray
+        The state of ``CellNetwork``.
+    card : WeightsCard
+    path : Path
+        The safetensors file.
+    """
+
+    arrays: Arrays
+    card: WeightsCard
+    path: Path
+
+    def floats(self) -> dict[str, NDArray[np.float32]]:
+        """Return the tensors that compute, as float32; batch normalisation's step counters are left out."""
+        return {name: array.astype(np.float32) for name, array in self.arrays.items() if array.dtype.kind == "f"}
+
+
+def save_arrays(arrays: Arrays, path: Path) -> str:
     """Write tensors as safetensors, whole or not at all, and return the file's SHA-256."""
     partial = path.with_name(path.name + ".partial")
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, partial)
+    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, partial)
     partial.replace(path)
     return file_sha256(path)
 
 
-def load_tensors(path: Path) -> dict[str, Tensor]:
+def load_arrays(path: Path) -> Arrays:
     """Read tensors from a safetensors file.
 
     Raises
@@ -28,29 +57,23 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
         Where the file is missing or damaged.
     """
     try:
-        return load_file(path)
+        return dict(load_file(path))
     except (OSError, SafetensorError) as error:
         raise WeightsError(f"{path}: the weights cannot be read; fetch them again.") from error
 
 
-def load_weights(weights: str | Path) -> tuple[CellNetwork, WeightsCard]:
-    """Build the network that a card describes and fill in its weights.
+def load_weights(weights: str | Path) -> Weights:
+    """Read weights and card, and check that they belong together.
 
     Parameters
     ----------
     weights : str or Path
         Name of shipped weights, or path of a card or of its safetensors file.
 
-    Returns
-    -------
-    network : CellNetwork
-        In evaluation mode, on the CPU.
-    card : WeightsCard
-
     Raises
     ------
     WeightsError
-        Where something is missing, the digest differs from the card's, or the tensors do not fit the architecture.
+        Where something is missing or the digest differs from the card's.
     """
     card_path = resolve_card(weights)
     card = read_card(card_path)
@@ -59,13 +82,4 @@ def load_weights(weights: str | Path) -> tuple[CellNetwork, WeightsCard]:
         raise WeightsError(f"{path}: the weights that belong to {card_path.name} are missing; fetch them again.")
     if file_sha256(path) != card.sha256:
         raise WeightsError(f"{path}: the digest differs from the one in {card_path.name}; fetch the weights again.")
-    shape = card.architecture
-    try:
-        network = CellNetwork(Architecture(shape.widths, shape.encoder_blocks, shape.decoder_blocks, shape.fold))
-        network.load_state_dict(load_tensors(path))
-    except (ValueError, RuntimeError) as error:
-        raise WeightsError(
-            f"{path}: the weights do not fit the network in {card_path.name}; fetch both again."
-        ) from error
-    network.eval()
-    return network, card
+    return Weights(load_arrays(path), card, path)

@@ -25,7 +25,8 @@ from ihc_quant.network.card import (
     Thresholds,
     WeightsCard,
 )
-from ihc_quant.network.weights import load_tensors, save_tensors
+from ihc_quant.network.torch_predictor import arrays_of, network_of
+from ihc_quant.network.weights import load_arrays, save_arrays
 from ihc_quant.training.assessment import FieldMaps, MatchedCalls, cells_of, detect_cells, matched_calls, run_network
 from ihc_quant.training.field import TrainingField
 from ihc_quant.training.splits import Split
@@ -73,9 +74,7 @@ def finish_weights(
     """
     pixel_um = float(settings["pixel_um"])
     architecture = Architecture()
-    network = CellNetwork(architecture)
-    network.load_state_dict(load_tensors(checkpoint))
-    network.eval()
+    network = network_of(load_arrays(checkpoint), architecture)
     stained = [field for field in split.validation if field.source in STAINED_SOURCES]
     validation = run_network(network, stained, architecture.stride_px)
     centre = choose_centre(validation, pixel_um)
@@ -88,7 +87,7 @@ def finish_weights(
         results = run_network(network, fields, architecture.stride_px)
         metrics[source] = source_metrics(results, pixel_um, cell_settings, slope, intercept, positive)
     metrics["lysto"] = count_metrics(network, counted, pixel_um, cell_settings, slope, intercept, positive)
-    digest = save_tensors(dict(network.state_dict()), target.with_suffix(".safetensors"))
+    digest = save_arrays(arrays_of(network.state_dict()), target.with_suffix(".safetensors"))
     card = WeightsCard(
         name=target.name,
         created=datetime.now(UTC).date().isoformat(),

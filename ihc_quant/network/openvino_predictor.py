@@ -1,0 +1,70 @@
+"""The network in OpenVINO, on the CPU."""
+
+import threading
+from typing import Any
+
+import numpy as np
+import openvino
+from numpy.typing import NDArray
+from openvino import properties
+from openvino.properties import hint
+
+from ihc_quant.domain.maps import CellMaps
+from ihc_quant.errors import WeightsError
+from ihc_quant.network.openvino_graph import build_graph
+from ihc_quant.network.predictor import cpu_name, cropped_maps, padded_to_stride, usable_cores
+from ihc_quant.network.weights import Weights
+
+
+class OpenVinoPredictor:
+    """Runs the network in OpenVINO, one stream for each worker.
+
+    Parameters
+    ----------
+    weights : Weights
+        From ``load_weights``.
+    workers : int
+        Threads that will call ``predict``.
+
+    Raises
+    ------
+    WeightsError
+        Where the tensors do not fit the architecture of their card.
+    """
+
+    def __init__(self, weights: Weights, workers: int) -> None:
+        self.card = weights.card
+        self._stride_px = self.card.architecture.stride_px
+        try:
+            self._graph = build_graph(weights.floats(), self.card.architecture, self.card.calibration)
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise WeightsError(f"{weights.path}: the weights do not fit their card; fetch both again.") from error
+        self._core = openvino.Core()
+        self._options = {
+            properties.inference_num_threads(): max(usable_cores(), workers),
+            properties.num_streams(): workers,
+            # The default would round to bfloat16 where the processor can, and figures would differ between machines.
+            hint.inference_precision(): openvino.Type.f32,
+        }
+        self._compiled: dict[tuple[int, int], Any] = {}
+        self._requests = threading.local()
+        self._lock = threading.Lock()
+        self.description = f"openvino {openvino.__version__.split('-')[0]}, float32, {cpu_name()}, {workers} streams"
+
+    def predict(self, rgb: NDArray[np.uint8]) -> CellMaps:
+        """See ``MapPredictor``."""
+        padded = padded_to_stride(rgb, self._stride_px)
+        maps = self._request((padded.shape[0], padded.shape[1])).infer([padded[None]])[0]
+        return cropped_maps(np.asarray(maps[0]), rgb)
+
+    def _request(self, shape: tuple[int, int]) -> Any:
+        """Return this thread's own request for an image of that shape; fixed shapes run faster than open ones."""
+        own: dict[tuple[int, int], Any] = self._requests.__dict__.setdefault("by_shape", {})
+        if shape not in own:
+            with self._lock:
+                if shape not in self._compiled:
+                    fixed = self._graph.clone()
+                    fixed.reshape([1, *shape, 3])
+                    self._compiled[shape] = self._core.compile_model(fixed, "CPU", self._options)
+            own[shape] = self._compiled[shape].create_infer_request()
+        return own[shape]
