@@ -44,7 +44,8 @@ def write_pyramid(path: Path, rgb: NDArray[np.uint8], mpp: float, *, quality: in
                 break
             rgb = halved(rgb) if level else rgb
             pixels_per_cm = _UM_IN_CM / (mpp * 2**level)
-            # Stored as YCbCr, chroma at half resolution, as scanners do. No software or date tag, so that the same pixels give the same bytes.
+            # Stored as YCbCr with chroma at half resolution, as scanners do, and without software or date, so that the
+            # same pixels give the same bytes.
             file.write(
                 rgb,
                 tile=(TILE_PX, TILE_PX),

@@ -60,8 +60,8 @@ def _lay_fat(
     points = rng.random((int(extent.prod() / 62.0**2), 2)) * extent
     places = np.stack([x[where], y[where]], axis=1)
     near = np.asarray(spatial.cKDTree(points).query(places, k=2)[0])
-    wall = near[:, 1] - near[:, 0] < 5.5
-    region[where] = np.where(wall, Region.CAPSULE, Region.FAT).astype(np.uint8)
+    wall = near[:, 1] - near[:, 0] < 5
+    region[where] = np.where(wall, Region.SEPTUM, Region.FAT).astype(np.uint8)
 
 
 def skin_plan(width_um: float, height_um: float, rng: np.random.Generator) -> Plan:

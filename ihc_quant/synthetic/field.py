@@ -35,6 +35,10 @@ SAMPLE_SEEDS = range(900_000_000, 900_001_000)
 _PLAN_PIXEL_UM = 2.0
 _MARGIN_UM = 12.0
 _LEAST_LABEL_UM2 = 4.0
+"""Nuclei that show less of themselves than this carry no label."""
+
+_FAINTEST_OD = 0.13
+"""No positive cell of a training field stains more faintly: a label must be something that can be seen."""
 
 _SCENES: tuple[tuple[Region, ...], ...] = (
     (Region.PARACORTEX,),
@@ -126,7 +130,7 @@ def paint_training_field(seed: int, size_px: int, *, pixel_um: float = 0.5, look
         size_factor=float(np.clip(rng.normal(1.05, 0.12), 0.8, 1.4)),
         mixture=_draw_mixture(rng),
     )
-    strength = _draw_strength(population, rng)
+    strength = _draw_strength(population, look.dab_od, rng)
     population.strength[:, 0] = strength
     section = cut(population, 8.0, thickness)
     strength = section.cells.strength[:, 0]
@@ -246,7 +250,7 @@ def _draw_mixture(rng: np.random.Generator) -> dict[Region, dict[int, float]]:
     return mixture
 
 
-def _draw_strength(population: Population, rng: np.random.Generator) -> NDArray[np.float32]:
+def _draw_strength(population: Population, dab_od: float, rng: np.random.Generator) -> NDArray[np.float32]:
     """Draw which cells carry the field's marker, in clusters, and how strongly."""
     share = np.zeros(len(KINDS), np.float64)
     kind_is_lymphoid = rng.random() < 0.85
@@ -267,5 +271,5 @@ def _draw_strength(population: Population, rng: np.random.Generator) -> NDArray[
     uneven = 0.5 + 1.0 * rng.random()
     cluster = np.exp(uneven * 0.5 * np.sin(population.x_um / 23 + 1.3 * np.sin(population.y_um / 31)))
     carries = rng.random(population.size) < np.clip(share[population.kind] * cluster, 0, 1)
-    strength = np.clip(np.exp(rng.normal(-0.1, 0.38, population.size)), 0.3, 1.7)
+    strength = np.clip(np.exp(rng.normal(-0.1, 0.38, population.size)), max(0.3, _FAINTEST_OD / dab_od), 1.7)
     return np.where(carries, strength, 0).astype(np.float32)

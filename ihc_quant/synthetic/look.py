@@ -105,7 +105,7 @@ def sample_look(marker: str, site: str) -> Look:
     -------
     Look
     """
-    strength, completeness, haze = {"CD4": (0.62, 0.72, 0.045), "CD8": (0.85, 0.88, 0.02), "CCR4": (0.6, 0.7, 0.05)}[
+    strength, completeness, haze = {"CD4": (0.62, 0.72, 0.045), "CD8": (1.0, 0.88, 0.02), "CCR4": (0.6, 0.7, 0.05)}[
         marker
     ]
     skin = site == "skin"
@@ -125,7 +125,7 @@ def sample_look(marker: str, site: str) -> Look:
         nuclear=0.0,
         granular=0.35,
         haze_od=haze,
-        blue_haze_od=0.05,
+        blue_haze_od=0.065 if skin else 0.08,
         collagen_od=0.03,
         melanin_od=0.7,
         eosin_od=0.15,
@@ -133,7 +133,7 @@ def sample_look(marker: str, site: str) -> Look:
         blur_um=0.30,
         defocus_um=0.45,
         sharpening=0.35,
-        noise=1.2,
+        noise=1.0,
         warp_um=0.5,
     )
 

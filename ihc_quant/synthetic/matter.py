@@ -86,7 +86,7 @@ def _lay(
             fine = 0.5 * tile_at(tiles, FINE, x, y) + 0.7 * tile_at(tiles, GRAIN, x + 9.0, y + 3.0)
             cloud = min(1.3, max(0.1, 0.75 + 0.22 * tile_at(tiles, CELL, x + 20.0, y)))
             body = max(ground * cloud, cytoplasm[row, column])
-            haze = body * max(0.0, 1 + 0.4 * fine + 0.25 * patchy + 0.25 * tile_at(tiles, BLOTCH, x, y + 41.0))
+            haze = body * max(0.0, 1 + 0.4 * fine + 0.35 * patchy + 0.25 * tile_at(tiles, BLOTCH, x, y + 41.0))
             bundle = fibre = wave = along = 0.0
             if collagen > 0.02 or horn > 0.02:
                 wave = (
@@ -94,12 +94,11 @@ def _lay(
                 )
                 along = x + 8 * tile_at(tiles, PATCH, x + 30.0, y * 0.7)
                 bundle = tile_at(tiles, BLOTCH, along * 0.10, wave * 0.42)
-                fibre = 0.6 * tile_at(tiles, BLOTCH, along * 0.16, wave * 1.2) + 0.5 * tile_at(
-                    tiles, GRAIN, along * 0.22, wave * 0.9
-                )
-                fibre += 0.35 * fine
-                collagen *= min(1.0, max(0.0, 0.7 + 0.6 * bundle + 0.3 * patchy))
-            strands = collagen * max(0.0, 0.75 + 0.3 * fibre)
+                fibre = 0.5 * tile_at(tiles, BLOTCH, along * 0.16, wave * 1.2)
+                fibre += 0.6 * tile_at(tiles, GRAIN, along * 0.12, wave * 0.7)
+                fibre += 0.5 * tile_at(tiles, FINE, along * 0.08, wave * 0.5) + 0.3 * fine
+                collagen *= min(1.0, max(0.0, 0.7 + 0.7 * bundle + 0.3 * patchy))
+            strands = collagen * max(0.0, 0.75 + 0.42 * fibre)
             open_ = 1 - 0.6 * covered[row, column]
             hema[row, column] += open_ * blue * (haze + 0.9 * strands)
             dab[row, column] += brown * haze + fibrous * strands

@@ -224,7 +224,7 @@ def _table(section: Section, strength: NDArray[np.float32], look: Look) -> NDArr
     table[:, _NUCLEAR] = amount * look.nuclear
     table[:, _COMPLETE] = 2.2 * (look.completeness - 0.5) + 0.9 * (cells.phase[:, 1] / 256 - 0.5)
     table[:, _GRANULES] = np.where(cells.kind == EOSINOPHIL, look.eosin_od * (0.5 + spread), 0)
-    table[:, _MELANIN] = np.where(cells.kind == BASAL, look.melanin_od * np.clip(2.2 * spread - 0.5, 0, 1.5), 0)
+    table[:, _MELANIN] = np.where(cells.kind == BASAL, look.melanin_od * np.clip(2.2 * spread - 0.3, 0, 1.5), 0)
     table[:, _CYTO] = _CYTOPLASM[cells.kind]
     table[:, _REACH] = table[:, _BL] + cells.lobe_um + 1.2 + 3.5 * look.warp_um
     return table

@@ -26,6 +26,7 @@ class Region(IntEnum):
     LUMEN = 12
     GLAND = 13
     FAT = 14
+    SEPTUM = 15
 
 
 MATTER: dict[Region, tuple[float, float, float]] = {
@@ -35,15 +36,16 @@ MATTER: dict[Region, tuple[float, float, float]] = {
     Region.EPIDERMIS: (1.0, 0.0, 0.0),
     Region.BASAL: (1.0, 0.0, 0.0),
     Region.CORNEUM: (0.1, 0.0, 1.0),
-    Region.PARACORTEX: (0.75, 0.08, 0.0),
-    Region.MANTLE: (0.7, 0.0, 0.0),
+    Region.PARACORTEX: (0.95, 0.05, 0.0),
+    Region.MANTLE: (0.9, 0.0, 0.0),
     Region.GERMINAL_CENTRE: (0.95, 0.0, 0.0),
     Region.SINUS: (0.25, 0.12, 0.0),
     Region.CAPSULE: (0.15, 1.0, 0.0),
     Region.VESSEL_WALL: (0.45, 0.7, 0.0),
-    Region.LUMEN: (0.02, 0.0, 0.0),
+    Region.LUMEN: (0.10, 0.0, 0.0),
     Region.GLAND: (0.8, 0.2, 0.0),
     Region.FAT: (0.02, 0.0, 0.0),
+    Region.SEPTUM: (0.75, 0.15, 0.0),
 }
 """Amount of ground substance and cytoplasm, of collagen, and of horn in each region, 0 to 1."""
 

@@ -39,12 +39,12 @@ class Build(NamedTuple):
 KINDS: tuple[Build, ...] = (
     Build("lymphocyte", 6.6, 5.9, 0.08, 1.05, 0.0, 0.0, 1.0, 0.25, False),
     Build("germinal_centre_cell", 9.0, 7.6, 0.12, 1.5, 0.0, 0.0, 0.66, 0.8, False),
-    Build("histiocyte", 10.0, 6.2, 0.12, 3.2, 0.0, 0.10, 0.55, 0.7, False),
+    Build("histiocyte", 9.6, 6.4, 0.12, 2.6, 0.0, 0.035, 0.55, 0.7, False),
     Build("eosinophil", 4.2, 3.9, 0.08, 1.9, 1.9, 0.06, 1.15, 0.1, False),
-    Build("fibroblast", 14.0, 3.4, 0.18, 0.7, 0.0, 0.03, 0.85, 0.3, True),
+    Build("fibroblast", 15.0, 3.0, 0.2, 0.6, 0.0, 0.010, 0.85, 0.3, True),
     Build("keratinocyte", 9.0, 7.0, 0.12, 2.9, 0.0, 0.0, 0.68, 0.6, True),
     Build("basal_keratinocyte", 9.6, 5.6, 0.10, 1.4, 0.0, 0.0, 0.95, 0.4, True),
-    Build("endothelium", 10.5, 3.0, 0.15, 0.7, 0.0, 0.04, 0.9, 0.3, True),
+    Build("endothelium", 10.5, 2.9, 0.15, 0.6, 0.0, 0.016, 0.9, 0.3, True),
     Build("gland_cell", 6.8, 5.8, 0.08, 2.2, 0.0, 0.0, 0.8, 0.4, True),
 )
 """Lymphocytes are 7 to 10 µm across (DOMAIN.md); the other sizes are our judgement by eye on real sections."""
@@ -60,14 +60,15 @@ DARTS: dict[Region, dict[int, float]] = {
     Region.INFILTRATE: {LYMPHOCYTE: 11.0, HISTIOCYTE: 0.45, EOSINOPHIL: 0.4, FIBROBLAST: 0.2},
     Region.EPIDERMIS: {KERATINOCYTE: 25.0, LYMPHOCYTE: 0.05, HISTIOCYTE: 0.03},
     Region.BASAL: {BASAL: 14.0, LYMPHOCYTE: 0.15},
-    Region.PARACORTEX: {LYMPHOCYTE: 24.0, HISTIOCYTE: 0.3, EOSINOPHIL: 0.3, GERMINAL: 0.5, FIBROBLAST: 0.15},
-    Region.MANTLE: {LYMPHOCYTE: 30.0, FIBROBLAST: 0.03},
+    Region.PARACORTEX: {LYMPHOCYTE: 40.0, HISTIOCYTE: 0.5, EOSINOPHIL: 0.3, GERMINAL: 0.5, FIBROBLAST: 0.15},
+    Region.MANTLE: {LYMPHOCYTE: 45.0, FIBROBLAST: 0.03},
     Region.GERMINAL_CENTRE: {GERMINAL: 18.0, LYMPHOCYTE: 1.6, HISTIOCYTE: 0.8},
     Region.SINUS: {HISTIOCYTE: 0.5, LYMPHOCYTE: 0.45, EOSINOPHIL: 0.07, ENDOTHELIUM: 0.06},
     Region.CAPSULE: {FIBROBLAST: 0.22, LYMPHOCYTE: 0.02},
     Region.VESSEL_WALL: {ENDOTHELIUM: 3.0},
     Region.GLAND: {GLAND: 9.0},
-    Region.FAT: {ENDOTHELIUM: 0.012},
+    Region.FAT: {},
+    Region.SEPTUM: {ENDOTHELIUM: 0.35, HISTIOCYTE: 0.05},
 }
 """Cells thrown into 1000 µm³ of each region. Above about 5 the region is as full as hard cells can be."""
 
@@ -79,7 +80,7 @@ beside them, so that fewer nuclei lie over one another in a section, as in real 
 _FIRM_RIM = 0.4
 """Share of the cytoplasm that others may not enter; the rest gives way, so crowded cells meet along flat borders."""
 
-_SOFTNESS = 0.92
+_SOFTNESS = 0.87
 """Share of a cell's radius that others may not enter."""
 
 

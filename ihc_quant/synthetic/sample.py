@@ -148,7 +148,10 @@ def paint_biopsy(biopsy: Biopsy, *, workers: int = 2) -> Iterator[PaintedSection
         look = sample_look(marker, biopsy.site)
         rgb = _paint(biopsy, section, strength, look, (shift_um[0], shift_um[1]), index, workers)
         cells = section.cells
-        moved = replace(cells, x_um=cells.x_um + np.float32(shift_um[0]), y_um=cells.y_um + np.float32(shift_um[1]))
+        x_um, y_um = cells.x_um + np.float32(shift_um[0]), cells.y_um + np.float32(shift_um[1])
+        on_glass = (x_um >= 0) & (x_um < biopsy.size_um[0]) & (y_um >= 0) & (y_um < biopsy.size_um[1])
+        section = replace(section, counted=section.counted & on_glass)
+        moved = replace(cells, x_um=x_um, y_um=y_um)
         yield PaintedSection(marker, index + 1, replace(section, cells=moved), cells.carries[:, index], rgb)
 
 
