@@ -20,6 +20,20 @@ GRADE_NAMES: tuple[str, ...] = ("Negative", "1+", "2+", "3+")
 GRADE_COLOURS: tuple[tuple[int, int, int], ...] = ((112, 112, 225), (255, 215, 0), (242, 119, 40), (179, 16, 16))
 """Red, green, blue; near to QuPath's own colours of these classes."""
 
+MEASUREMENTS: tuple[str, ...] = (
+    "area_um2",
+    "p_positive",
+    "od_nucleus",
+    "od_ring",
+    "od_cell",
+    "od_nucleus_p90",
+    "od_ring_p90",
+    "od_cell_p90",
+    "membrane_completeness",
+    "fragment",
+)
+"""Columns that QuPath shows in its measurement table, to three decimals, which is finer than the measurement."""
+
 ROWS_PER_CHUNK = 1000
 """Cells in one piece of text, about 1 MB."""
 
@@ -78,54 +92,38 @@ def _pieces(
 ) -> Iterator[str]:
     """Yield the opening, the features in chunks, and the closing."""
     classes = [
-        {"name": f"{marker}: {name}", "color": list(colour)}
+        _text({"name": f"{marker}: {name}", "color": list(colour)})
         for name, colour in zip(GRADE_NAMES, GRADE_COLOURS, strict=True)
     ]
     yield '{"type":"FeatureCollection","features":['
     for begin in range(0, len(table), ROWS_PER_CHUNK):
-        rows = range(begin, min(begin + ROWS_PER_CHUNK, len(table)))
-        features = [_feature(table, row, classes[grade[row]], scale, offset) for row in rows]
+        rows = np.arange(begin, min(begin + ROWS_PER_CHUNK, len(table)))
+        features = _features(table.take(rows), grade[rows], classes, scale, offset)
         yield (",\n" if begin else "\n") + ",\n".join(features)
     yield "\n]}\n"
 
 
-def _feature(
-    table: CellTable, row: int, classification: dict[str, object], scale: NDArray[np.float64], offset: Point
-) -> str:
-    """Return one cell as a GeoJSON feature."""
-    centre = np.array([table.x_l0[row] - offset.x, table.y_l0[row] - offset.y])
-    outline = table.outline_xy[table.outline_start[row] : table.outline_start[row + 1]]
+def _features(
+    table: CellTable, grade: NDArray[np.int8], classes: list[str], scale: NDArray[np.float64], offset: Point
+) -> Iterator[str]:
+    """Yield the cells of a short table as GeoJSON features."""
+    centre = np.stack([table.x_l0 - offset.x, table.y_l0 - offset.y], axis=1)
+    corners = np.repeat(centre, np.diff(table.outline_start), axis=0) + table.outline_xy * scale
     # A hundredth of a level-0 pixel is finer than the outline itself and keeps the text short.
-    ring = np.round(centre + outline * scale, 2).tolist()
-    ring.append(ring[0])
-    return json.dumps(
-        {
-            "type": "Feature",
-            "geometry": {"type": "Polygon", "coordinates": [ring]},
-            "properties": {
-                "objectType": "detection",
-                "classification": classification,
-                "measurements": _measurements(table, row),
-            },
-        },
-        separators=(",", ":"),
-        allow_nan=False,
-        ensure_ascii=False,
+    places = np.round(corners, 2).tolist()
+    start = table.outline_start.tolist()
+    measured = zip(
+        *(np.round(getattr(table, name).astype(np.float64), 3).tolist() for name in MEASUREMENTS), strict=True
     )
+    for row, (values, level) in enumerate(zip(measured, grade.tolist(), strict=True)):
+        ring = places[start[row] : start[row + 1]]
+        ring.append(ring[0])
+        yield (
+            f'{{"type":"Feature","geometry":{{"type":"Polygon","coordinates":[{_text(ring)}]}},"properties":'
+            f'{{"objectType":"detection","classification":{classes[level]},'
+            f'"measurements":{_text(dict(zip(MEASUREMENTS, values, strict=True)))}}}}}'
+        )
 
 
-def _measurements(table: CellTable, row: int) -> dict[str, float]:
-    """Return what QuPath shows in its measurement table; three decimals are finer than the measurement."""
-    names = (
-        "area_um2",
-        "p_positive",
-        "od_nucleus",
-        "od_ring",
-        "od_cell",
-        "od_nucleus_p90",
-        "od_ring_p90",
-        "od_cell_p90",
-        "membrane_completeness",
-        "fragment",
-    )
-    return {name: round(float(getattr(table, name)[row]), 3) for name in names}
+def _text(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"), allow_nan=False, ensure_ascii=False)

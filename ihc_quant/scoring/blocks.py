@@ -90,12 +90,16 @@ def cut_blocks(fragments: NDArray[np.int16], pixel_um: float, block_um: float = 
     """
     if not 0 < pixel_um <= block_um:
         raise ValueError(f"blocks of {block_um} µm cannot be cut from pixels of {pixel_um} µm")
+    height, width = fragments.shape
+    row_of = np.floor((np.arange(height) + 0.5) * pixel_um / block_um).astype(np.int64)
+    col_of = np.floor((np.arange(width) + 0.5) * pixel_um / block_um).astype(np.int64)
     y, x = np.nonzero(fragments > 0)
     number = fragments[y, x].astype(np.int64)
-    row = np.floor((y + 0.5) * pixel_um / block_um).astype(np.int64)
-    col = np.floor((x + 0.5) * pixel_um / block_um).astype(np.int64)
-    keys, pixels = np.unique(np.stack([number, row, col]), axis=1, return_counts=True)
-    return TissueBlocks(block_um, keys[0], keys[1], keys[2], pixels.astype(np.float64) * pixel_um**2)
+    rows, cols = int(row_of[-1]) + 1, int(col_of[-1]) + 1
+    pixels = np.bincount((number * rows + row_of[y]) * cols + col_of[x])
+    keys = np.flatnonzero(pixels)
+    area_um2 = pixels[keys].astype(np.float64) * pixel_um**2
+    return TissueBlocks(block_um, keys // cols // rows, keys // cols % rows, keys % cols, area_um2)
 
 
 def count_blocks(
@@ -127,32 +131,33 @@ def count_blocks(
     Raises
     ------
     ValueError
-        Where a cell's fragment has no block.
+        Where a cell's fragment has no block, or a cell lies left of or above the slide.
     """
-    keys = np.stack([tissue.fragment, tissue.row, tissue.col], axis=1)
-    wanted = np.stack(
+    if len(grade) == 0:
+        return BlockCounts(tissue.fragment, np.zeros((len(tissue.fragment), 4), np.int64), tissue.area_um2)
+    row = np.floor(y_um / tissue.block_um).astype(np.int64)
+    col = np.floor(x_um / tissue.block_um).astype(np.int64)
+    if row.min() < 0 or col.min() < 0:
+        raise ValueError("a cell lies left of or above the slide")
+    rows = max(int(row.max()), int(tissue.row.max(initial=0))) + 1
+    cols = max(int(col.max()), int(tissue.col.max(initial=0))) + 1
+    blocks = (tissue.fragment * rows + tissue.row) * cols + tissue.col
+    wanted, of_cell = np.unique((fragment.astype(np.int64) * rows + row) * cols + col, return_inverse=True)
+    index_of = {key: index for index, key in enumerate(blocks.tolist())}
+    block = np.array(
         [
-            fragment.astype(np.int64),
-            np.floor(y_um / tissue.block_um).astype(np.int64),
-            np.floor(x_um / tissue.block_um).astype(np.int64),
-        ],
-        axis=1,
+            index_of[key] if key in index_of else _nearest(tissue, key // cols // rows, key // cols % rows, key % cols)
+            for key in wanted.tolist()
+        ]
     )
-    of_place = {tuple(key): index for index, key in enumerate(keys.tolist())}
-    places, place_of_cell = np.unique(wanted, axis=0, return_inverse=True)
-    block_of_place = np.array([_nearest(tuple(place), of_place, keys) for place in places.tolist()], np.int64)
-    grades = np.zeros((len(keys), 4), np.int64)
-    if len(grade):
-        np.add.at(grades, (block_of_place[place_of_cell.ravel()], grade.astype(np.int64)), 1)
-    return BlockCounts(tissue.fragment, grades, tissue.area_um2)
+    grades = np.bincount(block[of_cell] * 4 + grade, minlength=4 * len(blocks)).reshape(-1, 4)
+    return BlockCounts(tissue.fragment, grades.astype(np.int64), tissue.area_um2)
 
 
-def _nearest(place: tuple[int, ...], of_place: dict[tuple[int, ...], int], keys: NDArray[np.int64]) -> int:
-    """Return the index of the block at a place, or of the nearest block of the same fragment."""
-    if place in of_place:
-        return of_place[place]
-    same = np.flatnonzero(keys[:, 0] == place[0])
+def _nearest(tissue: TissueBlocks, fragment: int, row: int, col: int) -> int:
+    """Return the index of the block of a fragment that is nearest to a place without one."""
+    same = np.flatnonzero(tissue.fragment == fragment)
     if len(same) == 0:
-        raise ValueError(f"cells lie in fragment {place[0]}, which has no tissue")
-    away = np.abs(keys[same, 1:] - np.array(place[1:])).sum(axis=1)
+        raise ValueError(f"cells lie in fragment {fragment}, which has no tissue")
+    away = np.abs(tissue.row[same] - row) + np.abs(tissue.col[same] - col)
     return int(same[np.argmin(away)])
