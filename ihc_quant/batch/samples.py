@@ -22,7 +22,7 @@ MANIFEST_COLUMNS: tuple[str, ...] = (
 )  # fmt: skip
 """Header of the manifest, in order (ARCHITECTURE.md)."""
 
-_QUALITY = 82
+_QUALITY = 78
 
 
 def write_samples(folder: Path) -> None:

@@ -10,7 +10,7 @@ from scipy import ndimage
 from ihc_quant.domain.geometry import GridBox
 from ihc_quant.synthetic.camera import photograph
 from ihc_quant.synthetic.look import Look, draw_look
-from ihc_quant.synthetic.painting import lay_pigment
+from ihc_quant.synthetic.painting import Pigment, lay_pigment
 from ihc_quant.synthetic.plan import Plan, Region, direction_along, plan_of
 from ihc_quant.synthetic.population import (
     BASAL,
@@ -145,6 +145,8 @@ def paint_training_field(seed: int, size_px: int, *, pixel_um: float = 0.5, look
     pad = 8
     origin = (float(rng.uniform(0, 256)), float(rng.uniform(0, 256)))
     pigment = lay_pigment(shifted, moved, strength, look, box.grown(pad), fine_um, noise_origin_um=origin)
+    if rng.random() < 0.3:
+        _scatter_grains(pigment, fine_um, rng)
     side = size_px * finer + 2 * pad
     focus = np.clip(0.5 + 0.7 * smooth_noise(rng, (side // 8 + 1, side // 8 + 1), 30 / fine_um / 8), 0, 1)
     focus = cv2.resize(focus, (side, side), interpolation=cv2.INTER_LINEAR)
@@ -160,6 +162,20 @@ def paint_training_field(seed: int, size_px: int, *, pixel_um: float = 0.5, look
     return _field(
         np.ascontiguousarray(rgb, np.uint8), owner, counted, strength > 0, section.cells.kind, least, pixel_um
     )
+
+
+def _scatter_grains(pigment: Pigment, pixel_um: float, rng: np.random.Generator) -> None:
+    """Scatter grains of precipitate or pigment that belong to no cell, singly and in heaps; adds to the layers."""
+    layer = pigment.dab if rng.random() < 0.6 else pigment.melanin
+    height, width = layer.shape
+    spots = np.zeros_like(layer)
+    for _ in range(int(rng.integers(1, 9))):
+        middle = rng.random(2) * (width, height)
+        for _ in range(int(rng.geometric(0.12))):
+            x, y = middle + rng.normal(0, 4 / pixel_um, 2)
+            radius = max(1, round(float(rng.uniform(0.2, 1.0)) / pixel_um))
+            cv2.circle(spots, (int(x), int(y)), radius, float(rng.uniform(0.2, 1.0)), -1)
+    layer += cv2.GaussianBlur(spots, (0, 0), 0.3 / pixel_um)
 
 
 def _through_jpeg(rgb: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:

@@ -39,6 +39,8 @@ class Look:
         How the chromogen is shared among membrane, cytoplasm and nucleus.
     granular : float
         How grainy the chromogen lies.
+    bleed : float
+        Share of the chromogen that spreads about a cell, as precipitate does.
     haze_od, blue_haze_od : float
         Non-specific chromogen and hematoxylin on the ground substance.
     collagen_od : float
@@ -71,6 +73,7 @@ class Look:
     blush: float
     nuclear: float
     granular: float
+    bleed: float
     haze_od: float
     blue_haze_od: float
     collagen_od: float
@@ -124,6 +127,7 @@ def sample_look(marker: str, site: str) -> Look:
         blush=0.22 if marker == "CD8" else 0.3,
         nuclear=0.0,
         granular=0.35,
+        bleed=0.12,
         haze_od=haze,
         blue_haze_od=0.065 if skin else 0.08,
         collagen_od=0.03,
@@ -158,6 +162,7 @@ def draw_look(rng: np.random.Generator) -> Look:
         blush=float(rng.uniform(0.08, 0.8)),
         nuclear=float(rng.uniform(0, 0.25)) if membrane else float(rng.uniform(0.5, 1.0)),
         granular=float(rng.uniform(0.1, 0.7)),
+        bleed=float(max(0.0, rng.uniform(-0.15, 0.4))),
         haze_od=float(rng.exponential(0.04)),
         blue_haze_od=float(rng.uniform(0.01, 0.12)),
         collagen_od=float(rng.exponential(0.03)),

@@ -89,10 +89,11 @@ def _lay(
             haze = body * max(0.0, 1 + 0.4 * fine + 0.35 * patchy + 0.25 * tile_at(tiles, BLOTCH, x, y + 41.0))
             bundle = fibre = wave = along = 0.0
             if collagen > 0.02 or horn > 0.02:
-                wave = (
-                    y + 6 * tile_at(tiles, PATCH, x * 0.8, y * 0.8) + 30 * tile_at(tiles, FIELD, x * 0.5 + 60, y * 0.5)
+                wave = _between(matter, 4, r, c, fx, fy) + origin[1]
+                wave += 5 * tile_at(tiles, PATCH, x * 0.8, y * 0.8) + 14 * tile_at(
+                    tiles, FIELD, x * 0.5 + 60.0, y * 0.5
                 )
-                along = x + 8 * tile_at(tiles, PATCH, x + 30.0, y * 0.7)
+                along = _between(matter, 3, r, c, fx, fy) + origin[0] + 8 * tile_at(tiles, PATCH, x + 30.0, y * 0.7)
                 bundle = tile_at(tiles, BLOTCH, along * 0.10, wave * 0.42)
                 fibre = 0.5 * tile_at(tiles, BLOTCH, along * 0.16, wave * 1.2)
                 fibre += 0.6 * tile_at(tiles, GRAIN, along * 0.12, wave * 0.7)

@@ -7,6 +7,7 @@ sees them.
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -23,6 +24,9 @@ from ihc_quant.synthetic.texture import BLOTCH, CELL, FINE, GRAIN, TEXELS_PER_UM
 _X, _Y, _COS, _SIN, _NL, _NS, _BL, _BS, _LOBE, _BEND, _H, _VES, _PX, _PY = range(14)
 _RING, _BLUSH, _NUCLEAR, _FACE, _COMPLETE, _GRANULES, _MELANIN, _CYTO, _REACH = range(14, 23)
 _COLUMNS = 23
+_BLEED_UM = 1.1
+"""How far chromogen spreads about a stained cell (standard deviation, by eye)."""
+
 _CYTOPLASM = np.array([0.7, 0.9, 0.8, 0.7, 0.6, 1.9, 1.7, 0.6, 1.4], np.float32)
 _VESICULAR = np.array([build.vesicular for build in KINDS], np.float32)
 
@@ -301,6 +305,8 @@ def lay_pigment(
         eosin,
         cytoplasm,
     )
+    if look.bleed > 0:
+        dab += np.float32(look.bleed) * cv2.GaussianBlur(dab, (0, 0), _BLEED_UM / pixel_um)
     lay_matter(tiles, plan, look, xs, ys, noise_origin_um, covered, cytoplasm, hema, dab, eosin)
     dab += eosin * np.float32(look.eosin_brown)
     eosin *= np.float32(1 - look.eosin_brown)
