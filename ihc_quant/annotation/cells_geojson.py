@@ -6,7 +6,7 @@ bounds' corner as ``offset`` and it is subtracted here; for slides without bound
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,10 +38,12 @@ ROWS_PER_CHUNK = 1000
 """Cells in one piece of text, about 1 MB."""
 
 
+CalledCells = tuple[CellTable, NDArray[np.bool_], NDArray[np.int8]]
+"""Measured cells with their calls: positive (n,) and grade (n,), 0 negative, 1 to 3."""
+
+
 def cells_to_geojson(
-    table: CellTable,
-    positive: NDArray[np.bool_],
-    grade: NDArray[np.int8],
+    parts: Iterable[CalledCells],
     grid_pixel_um: float,
     mpp: Mpp,
     offset: Point,
@@ -54,12 +56,8 @@ def cells_to_geojson(
 
     Parameters
     ----------
-    table : CellTable
-        Measured cells.
-    positive : ndarray, shape (n,), bool
-        Calls.
-    grade : ndarray, shape (n,), int8
-        0 negative, 1 to 3.
+    parts : iterable of CalledCells
+        Cells with their calls, for example tile by tile; only one part is held at a time.
     grid_pixel_um : float
         Pixel of the network's grid, µm, in eighths of which the outlines are counted.
     mpp : Mpp
@@ -79,28 +77,27 @@ def cells_to_geojson(
     ValueError
         Where calls and cells differ in number, or calls contradict grades.
     """
-    if len(positive) != len(table) or len(grade) != len(table):
-        raise ValueError(f"{len(table)} cells cannot carry {len(positive)} calls and {len(grade)} grades")
-    if not np.array_equal(positive, grade > 0):
-        raise ValueError("a cell is positive exactly where its grade is above 0")
     scale = np.array([grid_pixel_um / mpp.x, grid_pixel_um / mpp.y]) / OUTLINE_STEPS_PER_PX
-    return _pieces(table, grade, scale, offset, marker)
-
-
-def _pieces(
-    table: CellTable, grade: NDArray[np.int8], scale: NDArray[np.float64], offset: Point, marker: str
-) -> Iterator[str]:
-    """Yield the opening, the features in chunks, and the closing."""
     classes = [
         _text({"name": f"{marker}: {name}", "color": list(colour)})
         for name, colour in zip(GRADE_NAMES, GRADE_COLOURS, strict=True)
     ]
     yield '{"type":"FeatureCollection","features":['
-    for begin in range(0, len(table), ROWS_PER_CHUNK):
-        rows = np.arange(begin, min(begin + ROWS_PER_CHUNK, len(table)))
-        features = _features(table.take(rows), grade[rows], classes, scale, offset)
-        yield (",\n" if begin else "\n") + ",\n".join(features)
+    separator = "\n"
+    for table, positive, grade in parts:
+        _require_calls(table, positive, grade)
+        for begin in range(0, len(table), ROWS_PER_CHUNK):
+            rows = np.arange(begin, min(begin + ROWS_PER_CHUNK, len(table)))
+            yield separator + ",\n".join(_features(table.take(rows), grade[rows], classes, scale, offset))
+            separator = ",\n"
     yield "\n]}\n"
+
+
+def _require_calls(table: CellTable, positive: NDArray[np.bool_], grade: NDArray[np.int8]) -> None:
+    if len(positive) != len(table) or len(grade) != len(table):
+        raise ValueError(f"{len(table)} cells cannot carry {len(positive)} calls and {len(grade)} grades")
+    if not np.array_equal(positive, grade > 0):
+        raise ValueError("a cell is positive exactly where its grade is above 0")
 
 
 def _features(

@@ -141,6 +141,21 @@ def read_tiles(path: Path) -> Iterator[CellTable]:
             yield from_arrow(file.read_row_group(group))
 
 
+def read_called_tiles(path: Path) -> Iterator[tuple[CellTable, NDArray[np.bool_], NDArray[np.int8]]]:
+    """Yield the cells of one row group after the other with their calls: table, positive and grade.
+
+    Raises
+    ------
+    OutputError
+        Where the file is missing, damaged or no cell table.
+    """
+    with reading(path), pq.ParquetFile(path) as file:
+        for group in range(file.num_row_groups):
+            arrow = file.read_row_group(group)
+            positive, grade = (arrow.column(name).to_numpy() for name in ("positive", "grade"))
+            yield from_arrow(arrow), positive, grade
+
+
 def read_outlines(path: Path, rows: NDArray[np.int64]) -> list[NDArray[np.int16]]:
     """Return the outlines of some cells, each (m, 2) in eighths of a network pixel from the centroid.
 

@@ -25,8 +25,8 @@ BCDATA_MPP = 0.25
 """µm per pixel of BCData; not stated, taken from the size of its nuclei."""
 LYSTO_MPP = 0.25
 """µm per pixel of the LYSTO crops; about 0.25 to 0.29, they may have been resized."""
-HE_MPP = 0.25
-"""µm per pixel of the H&E lymph node, scanned at about 40×."""
+HE_MPP = 0.5
+"""µm per pixel of the H&E lymph node; not stated. Its lymphocytes measure 10 pixels across, so it cannot be 0.25."""
 NUCLEUS_DIAMETER_UM = 8.0
 """Median nuclear diameter to which images of unknown scale are brought."""
 
