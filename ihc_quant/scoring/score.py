@@ -7,6 +7,7 @@ from ihc_quant.scoring.blocks import BLOCK_UM, BlockCounts
 from ihc_quant.scoring.bootstrap import (
     BOOTSTRAP_DRAWS,
     BOOTSTRAP_SEED,
+    FEWEST_BLOCKS,
     MIN_BLOCKS,
     BlockIntervals,
     block_intervals,
@@ -138,11 +139,25 @@ def score_marker(
     if density is not None:
         garwood = garwood_interval(counts.positive, counts.area_um2 / 1e6, settings.level)
         density_estimate = Estimate(density, "cells/mm²", _both(garwood, boot.density_per_mm2))
-    return MarkerScore(marker, counts, fraction_estimate, density_estimate, h_estimate, _cautions(counts, settings))
+    cautions = _cautions(counts, settings)
+    if counts.total and blocks is not None and boot.fraction is None:
+        cautions += (_no_spatial_interval(counts, blocks),)
+    return MarkerScore(marker, counts, fraction_estimate, density_estimate, h_estimate, cautions)
 
 
 def _both(independent: Interval, block: Interval | None) -> tuple[Interval, ...]:
     return (independent,) if block is None else (independent, block)
+
+
+def _no_spatial_interval(counts: CellCounts, blocks: BlockCounts) -> str:
+    """Return why only the interval that takes cells as independent, which is too narrow, could be given."""
+    if len(blocks) < FEWEST_BLOCKS:
+        reason = f"{len(blocks)} blocks of tissue, fewer than {FEWEST_BLOCKS}"
+    elif counts.positive in (0, counts.total):
+        reason = "all cells have the same call"
+    else:
+        reason = "the blocks do not differ"
+    return f"no spatial interval ({reason}); the intervals given are too narrow where staining clusters"
 
 
 def _cautions(counts: CellCounts, settings: ScoreSettings) -> tuple[str, ...]:

@@ -170,3 +170,10 @@ def test_blocks_that_hold_other_cells_than_the_counts_are_refused() -> None:
     blocks = painted_blocks(0, 30)
     with pytest.raises(ValueError, match="blocks hold"):
         score_marker("CCR4", CellCounts(1, 1), blocks)
+
+
+def test_a_missing_spatial_interval_is_said_aloud() -> None:
+    one_block = BlockCounts(np.array([1]), np.array([[500, 100, 0, 0]]), np.array([1e6]))
+    (caution,) = score_marker("CD8", one_block.total(), one_block).cautions
+    assert "no spatial interval" in caution
+    assert "1 blocks of tissue" in caution
