@@ -6,7 +6,7 @@ settings) stand beside them, so that every reader finds one table.
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, cast
@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from ihc_quant.batch.outputs import final_place, writing
 from ihc_quant.domain.cell_table import COLUMNS, DERIVED_COLUMNS, CellTable, scalar_columns
 from ihc_quant.errors import OutputError
 
@@ -77,12 +78,19 @@ class CellWriter:
         Gives the derived columns.
     metadata : mapping
         JSON values that are kept in the file.
+
+    Raises
+    ------
+    OutputError
+        Where the file cannot be written, here or in any method.
     """
 
     def __init__(self, path: Path, call: Call, metadata: Mapping[str, Any]) -> None:
+        self._path = path
         self._schema = arrow_schema(metadata)
         self._call = call
-        self._writer = pq.ParquetWriter(path, self._schema, compression="zstd")
+        with writing(path):
+            self._writer = pq.ParquetWriter(path, self._schema, compression="zstd")
         self.rows = 0
 
     def __enter__(self) -> Self:
@@ -91,13 +99,20 @@ class CellWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._writer.close()
+        if error is None:
+            with writing(self._path):
+                self._writer.close()
+        else:
+            # The body's own error is the one to tell; the file is dropped with its folder.
+            with suppress(OSError):
+                self._writer.close()
 
     def write(self, table: CellTable) -> None:
         """Add the cells of a tile as a row group; a tile without cells adds none."""
         if len(table):
             positive, grade = self._call(table)
-            self._writer.write_table(to_arrow(table, positive, grade, self._schema), row_group_size=len(table))
+            with writing(self._path):
+                self._writer.write_table(to_arrow(table, positive, grade, self._schema), row_group_size=len(table))
             self.rows += len(table)
 
 
@@ -111,8 +126,8 @@ def read_metadata(path: Path) -> dict[str, Any]:
     """
     with reading(path):
         schema = pq.read_schema(path)
-        values: dict[str, Any] = json.loads((schema.metadata or {})[METADATA_KEY])
-        return values
+        values = json.loads((schema.metadata or {})[METADATA_KEY])
+        return dict(values)
 
 
 def read_columns(path: Path, names: list[str]) -> dict[str, NDArray[Any]]:
@@ -195,5 +210,5 @@ def reading(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, pa.ArrowException, KeyError, ValueError) as error:
-        raise OutputError(f"{path}: these results cannot be read back; score the slide again.") from error
+    except (OSError, pa.ArrowException, AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
+        raise OutputError(f"{final_place(path)}: these results cannot be read back; score the slide again.") from error

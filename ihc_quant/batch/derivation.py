@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ihc_quant.batch.cell_store import read_columns, read_outlines
 from ihc_quant.batch.measurement import Measurement, write_slide_json
-from ihc_quant.batch.outputs import write_whole, writing
+from ihc_quant.batch.outputs import write_whole
 from ihc_quant.batch.pixel_store import load_crops, load_fragments, load_thumbnail, unreadable
 from ihc_quant.domain.geometry import Grid, GridBox
 from ihc_quant.domain.outcome import NoTissue, Scored, SlideOutcome
@@ -56,6 +56,8 @@ def derive(folder: Path, measurement: Measurement, rule: CallRule, timings: Mapp
     tissue = load_fragments(folder, measurement.overview_grid)
     names = ["x_um", "y_um", "x_l0", "y_l0", "p_positive", rule.od_column, "grade", "positive", "tile", "fragment"]
     cells = read_columns(folder / CELLS_FILE, list(dict.fromkeys(names)))
+    if len(cells["tile"]) != measurement.cells or cells["fragment"].max(initial=0) > tissue.fragment_count:
+        raise unreadable(folder / CELLS_FILE)
     settings = ScoreSettings()
     calls = {"rule": asdict(rule), "scores": asdict(settings)}
     provenance = measurement.provenance(calls)
@@ -83,13 +85,19 @@ def derive(folder: Path, measurement: Measurement, rule: CallRule, timings: Mapp
     return outcome
 
 
+def called(measured: Mapping[str, Any], rule: CallRule) -> dict[str, Any]:
+    """Return the metadata of a cell table: what was measured, and the rule of its derived columns."""
+    return {**measured, "calls": asdict(rule)}
+
+
 def tile_table(plan: TilePlan, tissue: TissueMap) -> pa.Table:
     """Return the tile table of a plan: index, core in level-0 pixels, tissue in the core; counts are added later."""
-    cores = [plan.grid.to_l0(tile.core) for tile in plan.tiles]
+    tiles = sorted(plan.tiles, key=lambda tile: tile.index)
+    cores = [plan.grid.to_l0(tile.core) for tile in tiles]
     columns: dict[str, NDArray[Any]] = {
-        "tile": np.array([tile.index for tile in plan.tiles], np.int32),
-        "x0_px": np.array([tile.core.x0 for tile in plan.tiles], np.int32),
-        "y0_px": np.array([tile.core.y0 for tile in plan.tiles], np.int32),
+        "tile": np.array([tile.index for tile in tiles], np.int32),
+        "x0_px": np.array([tile.core.x0 for tile in tiles], np.int32),
+        "y0_px": np.array([tile.core.y0 for tile in tiles], np.int32),
         "x0_l0": np.array([core.x0 for core in cores], np.float64),
         "y0_l0": np.array([core.y0 for core in cores], np.float64),
         "x1_l0": np.array([core.x1 for core in cores], np.float64),
@@ -133,6 +141,8 @@ def count_tiles(folder: Path, tile: NDArray[np.int32], grade: NDArray[np.int8]) 
     path = folder / TILES_FILE
     columns = read_columns(path, ["tile", "x0_px", "y0_px", "x0_l0", "y0_l0", "x1_l0", "y1_l0", "tissue_um2"])
     position = np.searchsorted(columns["tile"], tile)
+    if not np.isin(tile, columns["tile"]).all():
+        raise unreadable(path)
     counts = np.zeros((len(columns["tile"]), len(TILE_COUNTS)), np.int32)
     np.add.at(counts, (position, grade.astype(np.int64)), 1)
     columns |= {name: counts[:, number] for number, name in enumerate(TILE_COUNTS)}
@@ -165,9 +175,8 @@ def draw_pictures(
         rule=rule_in_words(rule),
         pixel_um=measurement.network_um,
     )
-    with writing(folder):
-        write_whole(folder / "overview.png", encode_png(overview))
-        write_whole(folder / "gallery.png", encode_png(gallery))
+    write_whole(folder / "overview.png", encode_png(overview))
+    write_whole(folder / "gallery.png", encode_png(gallery))
 
 
 def example_rows(

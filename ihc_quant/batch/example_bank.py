@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ihc_quant.batch.cell_store import read_columns
+from ihc_quant.batch.derivation import CELLS_FILE
 from ihc_quant.batch.pixel_store import save_crops
 from ihc_quant.domain.geometry import Grid
 from ihc_quant.report.gallery import example_box
@@ -45,7 +46,7 @@ def cut_examples(folder: Path, reader: SlideReader, grid: Grid) -> tuple[int, ..
     RegionUnreadable
         Where the slide cannot be read any more.
     """
-    columns = read_columns(folder / "cells.parquet", ["x_um", "y_um", "p_positive", "od_cell"])
+    columns = read_columns(folder / CELLS_FILE, ["x_um", "y_um", "p_positive", "od_cell"])
     rows = choose_bank(columns["p_positive"], columns["od_cell"])
     boxes = [example_box(columns["x_um"][row], columns["y_um"][row], grid.pixel_um) for row in rows]
     side = example_box(0.0, 0.0, grid.pixel_um).width

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ihc_quant.batch.outputs import folder_name
 from ihc_quant.domain.geometry import Mpp
-from ihc_quant.domain.stain import CHROMOGENS, MARKERS, SITES, SectionStain
-from ihc_quant.errors import ManifestError
+from ihc_quant.domain.stain import MARKERS, SCORED_CHROMOGENS, SITES, SectionStain
+from ihc_quant.errors import ManifestError, OutputError
 
 REQUIRED_COLUMNS: tuple[str, ...] = (
     "slide_id",
@@ -34,6 +35,9 @@ OPTIONAL_COLUMNS: tuple[str, ...] = (
     "annotations",
 )
 """Columns that may be missing or empty."""
+
+MOST_SERIES_DIGITS = 6
+"""No file holds a million images."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,19 +80,25 @@ def read_manifest(path: Path) -> tuple[ManifestRow, ...]:
             reader = csv.DictReader(stream)
             header = list(reader.fieldnames or [])
             lines = [(reader.line_num, dict(row)) for row in reader]
+    except FileNotFoundError as error:
+        raise ManifestError(f"{path}: there is no such manifest; check the path.") from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ManifestError(f"{path}: the manifest cannot be read; it must be a CSV file in UTF-8.") from error
     faults = _header_faults(header)
     if faults:
         raise ManifestError("\n".join(f"{path}: {fault}" for fault in faults))
     rows: list[ManifestRow] = []
-    seen: dict[str, int] = {}
+    slides: dict[str, int] = {}
+    biopsies: dict[str, tuple[int, ManifestRow]] = {}
     for number, cells in lines:
         row, row_faults = _parse_row(cells, path.parent)
-        if row is not None and row.slide_id in seen:
-            row_faults.append(f"slide_id: {row.slide_id!r} already stands in line {seen[row.slide_id]}; make it unique")
-        elif row is not None:
-            seen[row.slide_id] = number
+        if row is not None:
+            # Capital letters are not told apart, because some file systems do not tell them apart in folders' names.
+            first = slides.setdefault(row.slide_id.casefold(), number)
+            if first != number:
+                row_faults.append(f"slide_id: {row.slide_id!r} already stands in line {first}; make it unique")
+            first, sibling = biopsies.setdefault(row.biopsy_id.casefold(), (number, row))
+            row_faults += _sibling_faults(row, sibling, first)
             rows.append(row)
         faults += [f"line {number}, {fault}" for fault in row_faults]
     if not lines:
@@ -101,8 +111,23 @@ def read_manifest(path: Path) -> tuple[ManifestRow, ...]:
 def _header_faults(header: list[str]) -> list[str]:
     missing = [column for column in REQUIRED_COLUMNS if column not in header]
     unknown = [column for column in header if column not in (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS)]
-    faults = [f"the column {column} is missing; add it to the header." for column in missing]
-    return faults + [f"the column {column!r} is unknown; remove it or correct its name." for column in unknown]
+    twice = [column for column in dict.fromkeys(header) if header.count(column) > 1]
+    if len(header) == 1 and ";" in header[0]:
+        return ["the header has semicolons between its columns; save the file with commas."]
+    return [
+        *(f"the column {column} is missing; add it to the header." for column in missing),
+        *(f"the column {column!r} is unknown; remove it or correct its name." for column in dict.fromkeys(unknown)),
+        *(f"the column {column!r} stands there more than once; keep one." for column in twice),
+    ]
+
+
+def _sibling_faults(row: ManifestRow, sibling: ManifestRow, line: int) -> list[str]:
+    """Return where a section contradicts the first section of its biopsy, which stands in that line."""
+    return [
+        f"{column}: biopsy {row.biopsy_id!r} has {getattr(sibling, column)!r} in line {line}; write the same"
+        for column in ("biopsy_id", "patient_id", "site")
+        if getattr(row, column) != getattr(sibling, column)
+    ]
 
 
 def _parse_row(cells: Mapping[str | None, Any], folder: Path) -> tuple[ManifestRow | None, list[str]]:
@@ -112,12 +137,17 @@ def _parse_row(cells: Mapping[str | None, Any], folder: Path) -> tuple[ManifestR
     if cells.get(None):
         return None, ["the row: it has more cells than the header; remove the surplus or quote commas"]
     faults = [f"{column}: it is empty; fill it in" for column in REQUIRED_COLUMNS if not text[column]]
-    for column, allowed in (("site", SITES), ("marker", MARKERS), ("chromogen", CHROMOGENS)):
+    for column in ("slide_id", "biopsy_id"):
+        try:
+            folder_name(text[column] or "empty")
+        except OutputError:
+            faults.append(f"{column}: {text[column]!r} cannot name a folder; write a shorter one of plain characters")
+    for column, allowed in (("site", SITES), ("marker", MARKERS), ("chromogen", SCORED_CHROMOGENS)):
         if text[column] and text[column] not in allowed:
-            faults.append(f"{column}: {text[column]!r} is unknown; write one of {', '.join(allowed)}")
+            faults.append(f"{column}: {text[column]!r} is not possible; write {' or '.join(allowed)}")
     series: int | None = None
     if text.get("series"):
-        if text["series"].isdecimal():
+        if text["series"].isdecimal() and len(text["series"]) <= MOST_SERIES_DIGITS:
             series = int(text["series"])
         else:
             faults.append(f"series: {text['series']!r} is no whole number from 0; correct it or leave it empty")
@@ -127,6 +157,8 @@ def _parse_row(cells: Mapping[str | None, Any], folder: Path) -> tuple[ManifestR
             mpp = Mpp.square(float(text["mpp"]))
         except ValueError:
             faults.append(f"mpp: {text['mpp']!r} is no plausible number of µm per pixel; write for example 0.25")
+    if text.get("fragments"):
+        faults.append("fragments: sections cannot be split by fragments yet; leave it empty")
     if faults:
         return None, faults
     details = tuple(

@@ -5,12 +5,13 @@ import platform
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, model_validator
 
 from ihc_quant import __version__
-from ihc_quant.batch.outputs import write_whole
+from ihc_quant.batch.cell_store import reading
+from ihc_quant.batch.outputs import RESULT_FILE, write_whole
 from ihc_quant.batch.settings import SettingsPart, settings_sha256
 from ihc_quant.domain.geometry import Grid, Mpp
 from ihc_quant.domain.outcome import SlideOutcome
@@ -93,6 +94,25 @@ class WeightsUsed(SettingsPart):
         )
 
 
+class MadeWith(SettingsPart):
+    """The software that measured the slide; another version may score it again later."""
+
+    software: str
+    libraries: dict[str, str]
+    platform: str
+    runtime: str
+
+    @classmethod
+    def here(cls, runtime: str) -> "MadeWith":
+        """Return what this process runs."""
+        return cls(
+            software=f"ihc_quant {__version__}",
+            libraries=library_versions(),
+            platform=f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+            runtime=runtime,
+        )
+
+
 class Measurement(SettingsPart):
     """Everything about a measured slide that is not in its tables.
 
@@ -108,7 +128,7 @@ class Measurement(SettingsPart):
         Pixel sizes of the network's grid and of the overview's.
     tile_px, margin_px : int
         As planned; smaller than in the settings on a slide smaller than a tile.
-    runtime : str
+    made_with : MadeWith
     cells : int
         Rows of the cell table.
     examples : tuple of int
@@ -125,9 +145,17 @@ class Measurement(SettingsPart):
     overview_um: float
     tile_px: int
     margin_px: int
-    runtime: str
+    made_with: MadeWith
     cells: int = Field(ge=0)
     examples: tuple[int, ...]
+
+    @model_validator(mode="after")
+    def _plausible(self) -> Self:
+        """Refuse what could not have been measured."""
+        _ = self.network_grid, self.overview_grid  # made, so that their own rules are checked
+        if self.tile_px <= 0 or self.margin_px < 0 or any(not 0 <= row < self.cells for row in self.examples):
+            raise ValueError("tiles or examples are not possible")
+        return self
 
     @property
     def mpp(self) -> Mpp:
@@ -147,11 +175,13 @@ class Measurement(SettingsPart):
     def provenance(self, calls: Mapping[str, Any]) -> Provenance:
         """Return where figures come from that are derived from this measurement with these call settings."""
         settings = {"measurement": self.settings, "calls": dict(calls)}
+        scored_by = f"ihc_quant {__version__}"
+        measured_by = self.made_with.software
         return Provenance(
-            software=f"ihc_quant {__version__}",
-            libraries=library_versions(),
-            platform=f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
-            runtime=self.runtime,
+            software=scored_by if scored_by == measured_by else f"{scored_by}, measured by {measured_by}",
+            libraries=self.made_with.libraries,
+            platform=self.made_with.platform,
+            runtime=self.made_with.runtime,
             weights_name=self.weights.name,
             weights_sha256=self.weights.sha256,
             weights_licence=self.weights.licence,
@@ -190,7 +220,7 @@ def write_slide_json(
         "timings_s": {name: round(seconds, 3) for name, seconds in timings.items()},
     }
     text = json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False)
-    write_whole(folder / "slide.json", (text + "\n").encode())
+    write_whole(folder / RESULT_FILE, (text + "\n").encode())
 
 
 def read_slide_json(folder: Path) -> tuple[SlideOutcome, Measurement, dict[str, float]]:
@@ -201,15 +231,17 @@ def read_slide_json(folder: Path) -> tuple[SlideOutcome, Measurement, dict[str, 
     OutputError
         Where it is missing, damaged or of another version.
     """
-    path = folder / "slide.json"
-    try:
+    path = folder / RESULT_FILE
+    with reading(path):
         values = json.loads(path.read_text(encoding="utf-8"))
-        if values.get("schema") != SCHEMA:
-            raise OutputError(f"{path}: these results come from another version; score the slide again.")
-        return (
-            outcome_from_json(values["result"]),
-            Measurement.model_validate_json(json.dumps(values["measurement"])),
-            dict(values["timings_s"]),
-        )
-    except (OSError, ValueError, KeyError, AttributeError, ValidationError) as error:
+        schema = values["schema"]
+    if schema != SCHEMA:
+        raise OutputError(f"{path}: these results come from another version; score the slide again.")
+    try:
+        with reading(path):
+            outcome = outcome_from_json(values["result"])
+            measurement = Measurement.model_validate_json(json.dumps(values["measurement"]))
+            timings = {name: float(seconds) for name, seconds in values["timings_s"].items()}
+    except OutputError as error:
         raise OutputError(f"{path}: these results cannot be read back; score the slide again.") from error
+    return outcome, measurement, timings

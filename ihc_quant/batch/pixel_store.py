@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ihc_quant.batch.outputs import write_whole
+from ihc_quant.batch.outputs import final_place, write_whole
 from ihc_quant.domain.geometry import Grid
 from ihc_quant.errors import OutputError
 from ihc_quant.report.encoding import encode_jpeg, encode_png
@@ -71,7 +71,7 @@ def load_crops(folder: Path, count: int) -> NDArray[np.uint8]:
 
 def unreadable(path: Path) -> OutputError:
     """Return the error of a result that cannot be read back."""
-    return OutputError(f"{path}: this part of the results cannot be read back; score the slide again.")
+    return OutputError(f"{final_place(path)}: this part of the results cannot be read back; score the slide again.")
 
 
 def _decoded(path: Path, mode: int) -> NDArray[np.uint8]:

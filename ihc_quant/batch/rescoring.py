@@ -5,9 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ihc_quant.batch.cell_store import CellWriter, read_metadata, read_tiles
-from ihc_quant.batch.derivation import CELLS_FILE, derive
+from ihc_quant.batch.derivation import CELLS_FILE, called, derive
+from ihc_quant.batch.exporting import GEOJSON_FILE
 from ihc_quant.batch.measurement import read_slide_json
-from ihc_quant.batch.outputs import whole_folder
+from ihc_quant.batch.outputs import RESULT_FILE, whole_folder, writing
 from ihc_quant.domain.outcome import SlideOutcome
 from ihc_quant.errors import OutputError
 from ihc_quant.scoring.calls import CallRule, call_cells
@@ -21,9 +22,12 @@ def slide_folders(out: Path) -> list[Path]:
     OutputError
         Where there are no results.
     """
-    if (out / "slide.json").is_file():
-        return [out]
-    folders = sorted(path.parent for path in (out / "slides").glob("[!.]*/slide.json"))
+    try:
+        if (out / RESULT_FILE).is_file():
+            return [out]
+        folders = sorted(path.parent for path in (out / "slides").glob(f"[!.]*/{RESULT_FILE}"))
+    except OSError as error:
+        raise OutputError(f"{out}: this folder cannot be read; check its permissions.") from error
     if not folders:
         raise OutputError(f"{out}: there are no results of slides here; name the folder given to score with -o.")
     return folders
@@ -46,9 +50,11 @@ def rescore_slide(folder: Path, rule_for: Callable[[float], CallRule]) -> SlideO
     """
     _, measurement, timings = read_slide_json(folder)
     rule = rule_for(measurement.weights.positive_threshold)
-    metadata = read_metadata(folder / CELLS_FILE)
+    metadata = called(read_metadata(folder / CELLS_FILE), rule)
     with whole_folder(folder) as fresh:
-        shutil.copytree(folder, fresh, dirs_exist_ok=True, ignore=shutil.ignore_patterns(CELLS_FILE))
+        with writing(folder):
+            # An export holds the earlier calls, so it does not go along.
+            shutil.copytree(folder, fresh, dirs_exist_ok=True, ignore=shutil.ignore_patterns(CELLS_FILE, GEOJSON_FILE))
         with CellWriter(fresh / CELLS_FILE, lambda cells: call_cells(cells, rule), metadata) as writer:
             for cells in read_tiles(folder / CELLS_FILE):
                 writer.write(cells)

@@ -6,14 +6,13 @@ never changes a figure beyond the stated tolerance and stands in no digest.
 
 import hashlib
 import json
-import os
-from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from ihc_quant.cells.find import CellSettings
 from ihc_quant.network.card import WeightsCard
+from ihc_quant.network.predictor import usable_cores
 from ihc_quant.tissue.mask import TissueSettings
 
 COARSEST_MPP_UM = 0.55
@@ -34,7 +33,8 @@ class MeasureSettings(SettingsPart):
     weights : str
         Name of shipped weights or path of a card.
     tile_px, margin_px : int
-        Core and margin of a tile, in network pixels; multiples of 16.
+        Core and margin of a tile, in network pixels; multiples of 16. Nuclei and their rings reach 30 pixels, so a
+        margin below 32 would let the tiling show in the results.
     overview_um : float
         Coarsest pixel of the overview on which tissue is found.
     allow_coarse : bool
@@ -46,7 +46,7 @@ class MeasureSettings(SettingsPart):
 
     weights: str = "default"
     tile_px: int = Field(default=1024, ge=64, le=8192, multiple_of=16)
-    margin_px: int = Field(default=48, ge=0, le=512, multiple_of=16)
+    margin_px: int = Field(default=48, ge=32, le=512, multiple_of=16)
     overview_um: float = Field(default=8.0, gt=0, le=10)
     allow_coarse: bool = False
     tissue: TissueSettings = TissueSettings()
@@ -73,15 +73,10 @@ class ExecutionSettings(SettingsPart):
 
     runtime: Literal["auto", "torch", "openvino"] = "auto"
     device: str = "auto"
-    workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=256)
+    workers: int = Field(default_factory=usable_cores, ge=1, le=256)
 
 
 def settings_sha256(values: dict[str, Any]) -> str:
     """Return the digest of settings as canonical JSON."""
     text = json.dumps(values, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def weights_label(weights: str) -> str:
-    """Return the name under which results state their weights: never a path, which may tell more than it should."""
-    return Path(weights).stem

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -9,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ihc_quant.batch.cell_store import CellWriter
-from ihc_quant.batch.derivation import CELLS_FILE, TILES_FILE, derive, tile_table, write_table
+from ihc_quant.batch.derivation import CELLS_FILE, TILES_FILE, called, derive, tile_table, write_table
 from ihc_quant.batch.example_bank import cut_examples
-from ihc_quant.batch.measurement import Measurement, SlideFacts, WeightsUsed, WhiteAndStains
+from ihc_quant.batch.measurement import MadeWith, Measurement, SlideFacts, WeightsUsed, WhiteAndStains
 from ihc_quant.batch.outputs import folder_name, whole_folder
 from ihc_quant.batch.pixel_store import save_fragments, save_thumbnail
 from ihc_quant.batch.settings import COARSEST_MPP_UM, MeasureSettings
@@ -19,9 +20,9 @@ from ihc_quant.batch.tile_stream import StepSeconds, TileWork, stream_tiles
 from ihc_quant.domain.geometry import Grid, GridBox, Mpp
 from ihc_quant.domain.outcome import Failed, SlideOutcome
 from ihc_quant.domain.slide import SlideInfo
-from ihc_quant.domain.stain import SectionStain
+from ihc_quant.domain.stain import SectionStain, StainMatrix
 from ihc_quant.domain.tile import TilePlan
-from ihc_quant.errors import CalibrationMissing, SlideError
+from ihc_quant.errors import CalibrationMissing, IhcQuantError, SlideError
 from ihc_quant.network.predictor import MapPredictor
 from ihc_quant.scoring.calls import CallRule, call_cells
 from ihc_quant.slide.opening import open_slide
@@ -73,11 +74,20 @@ class SlideTask:
 
 @dataclass(frozen=True, slots=True)
 class SlideRun:
-    """What became of a task: its outcome, where its results lie (None where it failed), and the error if it was one."""
+    """What became of a task.
+
+    Attributes
+    ----------
+    outcome : SlideOutcome
+    folder : Path or None
+        Where its results lie; None where it failed.
+    error : Exception or None
+        A ``SlideError`` where the slide cannot be used; anything else is a fault of the program.
+    """
 
     outcome: SlideOutcome
     folder: Path | None
-    error: SlideError | None = None
+    error: Exception | None = None
 
 
 def run_slide(
@@ -108,23 +118,35 @@ def run_slide(
     Returns
     -------
     SlideRun
-        A slide that cannot be used is ``Failed``.
+        ``Failed`` where the slide cannot be used, and where the program has a fault; no result is left then.
 
     Raises
     ------
     OutputError
         Where results cannot be written: that stops the run.
     """
+    given = "slide" if task.slide_id is None else task.slide_id
     try:
         with open_slide(task.path, mpp=task.mpp, series=task.series) as reader:
             require_fine_enough(reader.info, str(task.path), measure)
-            slide_id = task.slide_id or f"slide-{reader.info.quick_hash[:8]}"
+            slide_id = default_id(reader.info) if task.slide_id is None else task.slide_id
             final = out / "slides" / folder_name(slide_id)
             with whole_folder(final) as folder:
                 outcome = _score_into(folder, slide_id, task, reader, predictor, measure, rule, workers, on_progress)
         return SlideRun(outcome, final)
     except SlideError as error:
-        return SlideRun(Failed(task.slide_id or "slide", task.stain, error.reason), None, error)
+        return SlideRun(Failed(given, task.stain, error.reason), None, error)
+    except IhcQuantError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the one boundary: a fault on one slide must not lose the others
+        reason = f"the program failed ({type(error).__name__}); report it with the traceback"
+        return SlideRun(Failed(given, task.stain, reason), None, error)
+
+
+def default_id(info: SlideInfo) -> str:
+    """Return the name of results that the user gave none: made from the pixels' hash, never from the file's name."""
+    name = f"slide-{info.quick_hash[:12]}"
+    return f"{name}-{info.series}" if info.series_count > 1 else name
 
 
 def require_fine_enough(info: SlideInfo, name: str, measure: MeasureSettings) -> None:
@@ -159,7 +181,7 @@ def _score_into(
     started = time.perf_counter()
     info, card = reader.info, predictor.card
     overview, tissue = find_slide_tissue(reader, measure)
-    white = estimate_white_point(overview)
+    white = estimate_white_point(overview, tissue.grid.pixel_um)
     grid = Grid(card.pixel_um, info.require_mpp())
     plan = plan_tiles(tissue, grid, info.size, measure.tile_px, measure.margin_px)
     stains = reference_stains(white.rgb)
@@ -167,14 +189,24 @@ def _score_into(
     save_thumbnail(folder, overview)
     save_fragments(folder, tissue)
     prepared = time.perf_counter()
-    settings = measure.model_dump(mode="json") | {"weights": card.name, "cells": asdict(measure.cells_with(card))}
-    work = TileWork(reader, predictor, stains, tissue.fragment_at, plan, measure.cells_with(card))
+    cell_settings = measure.cells_with(card)
+    settings = measure.model_dump(mode="json") | {
+        "weights": card.name,
+        "weights_sha256": card.sha256,
+        "cells": asdict(cell_settings),
+        "mpp_override_um": None if task.mpp is None else [task.mpp.x, task.mpp.y],
+        "series": info.series,
+    }
+    work = TileWork(reader, predictor, stains, tissue.fragment_at, plan, cell_settings)
     seconds, done = StepSeconds(), 0
-    metadata = {"slots": {"1": asdict(task.stain)}, "settings": settings, "weights_sha256": card.sha256,
-                "slide_hash": info.quick_hash, "network_um": card.pixel_um}  # fmt: skip
-    with CellWriter(folder / CELLS_FILE, lambda cells: call_cells(cells, rule), metadata) as writer:
+    measured = {"slots": {"1": asdict(task.stain)}, "settings": settings, "slide_hash": info.quick_hash,
+                "network_um": card.pixel_um}  # fmt: skip
+    with (
+        CellWriter(folder / CELLS_FILE, lambda cells: call_cells(cells, rule), called(measured, rule)) as writer,
+        closing(stream_tiles(work, workers)) as results,
+    ):
         on_progress(0, len(plan.tiles))
-        for result in stream_tiles(work, workers):
+        for result in results:
             writer.write(result.cells)
             seconds += result.seconds
             done += 1
@@ -186,14 +218,14 @@ def _score_into(
         slide_id=slide_id,
         stain=task.stain,
         facts=_facts(info),
-        stains=_white_and_stains(white, estimate),
+        stains=_white_and_stains(stains, white, estimate),
         weights=WeightsUsed.of(card),
         settings=settings,
         network_um=grid.pixel_um,
         overview_um=tissue.grid.pixel_um,
         tile_px=plan.tile_px,
         margin_px=plan.margin_px,
-        runtime=predictor.description,
+        made_with=MadeWith.here(predictor.description),
         cells=writer.rows,
         examples=examples,
     )
@@ -249,8 +281,7 @@ def _facts(info: SlideInfo) -> SlideFacts:
     )
 
 
-def _white_and_stains(white: WhitePoint, estimate: StainEstimate) -> WhiteAndStains:
-    used = reference_stains(white.rgb)
+def _white_and_stains(used: StainMatrix, white: WhitePoint, estimate: StainEstimate) -> WhiteAndStains:
     return WhiteAndStains(
         white=used.white,
         white_source=white.source,

@@ -7,7 +7,7 @@ are workers and a few finished cell tables. The steps release the interpreter lo
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -69,8 +69,10 @@ class TileWork:
         return TileResult(tile, cells, seconds)
 
 
-def stream_tiles(work: TileWork, workers: int, on_tile: Callable[[], None] = lambda: None) -> Iterator[TileResult]:
+def stream_tiles(work: TileWork, workers: int) -> Generator[TileResult, None, None]:
     """Yield the results of all tiles in the order of the plan.
+
+    To be closed where it is not exhausted, or workers go on reading while the slide is closed.
 
     Parameters
     ----------
@@ -78,8 +80,6 @@ def stream_tiles(work: TileWork, workers: int, on_tile: Callable[[], None] = lam
         The slide's tiles and what to do with them.
     workers : int
         Tiles that are worked on at once.
-    on_tile : callable
-        Called after each tile is yielded, for progress.
 
     Raises
     ------
@@ -95,9 +95,7 @@ def stream_tiles(work: TileWork, workers: int, on_tile: Callable[[], None] = lam
                 waiting.append(pool.submit(work.run, tile))
                 if len(waiting) > workers * TILES_AHEAD:
                     yield waiting.popleft().result()
-                    on_tile()
             while waiting:
                 yield waiting.popleft().result()
-                on_tile()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)

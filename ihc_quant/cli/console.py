@@ -6,12 +6,11 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NoReturn, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import typer
 from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 from ihc_quant.errors import IhcQuantError, SlideError
 
@@ -39,25 +38,42 @@ errors = Console(stderr=True, highlight=False, soft_wrap=True)
 """Logs, progress and errors go to stderr, so that stdout can be read by scripts."""
 
 
+def printable(text: str) -> str:
+    r"""Return the text without what a terminal would obey or could not write; line breaks stay.
+
+    Examples
+    --------
+    >>> printable("a\x1b[31m\udce9")
+    'a�[31m�'
+    """
+    return "".join(character if character.isprintable() or character == "\n" else "�" for character in text)
+
+
 def say(line: str) -> None:
-    """Print a line for people on stdout, as it is."""
-    typer.echo(line)
+    """Print a line for people on stdout."""
+    typer.echo(printable(line))
 
 
 def say_json(values: Mapping[str, Any]) -> None:
     """Print JSON on stdout."""
-    typer.echo(json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False))
+    # Everything beyond ASCII is escaped: the output is the same in every locale, and odd file names come back whole.
+    typer.echo(json.dumps(values, indent=2, allow_nan=False))
 
 
 def note(line: str) -> None:
-    """Print a line for people on stderr, as it is."""
-    errors.print(escape(line))
+    """Print a line for people on stderr."""
+    # A Text is no markup: brackets and colons of a file name stay what they are.
+    errors.print(Text(printable(line)))
 
 
-def fail(error: IhcQuantError) -> NoReturn:
-    """Tell an error in its own sentence and end with its exit code."""
-    errors.print(f"[bold red]error[/] {escape(str(error))}")
-    raise typer.Exit(EXIT_SLIDE_FAILED if isinstance(error, SlideError) else EXIT_CANNOT_START)
+def tell(error: Exception) -> int:
+    """Tell an error, one that a user can mend in its own sentence and a fault whole; return its exit code."""
+    if isinstance(error, IhcQuantError):
+        errors.print(Text.assemble(("error", "bold red"), " ", printable(str(error))))
+        return EXIT_SLIDE_FAILED if isinstance(error, SlideError) else EXIT_CANNOT_START
+    traceback.print_exception(error, file=sys.stderr)
+    note("This is a fault of ihc-quant, not of your data. Please report it with the lines above.")
+    return EXIT_BUG
 
 
 def plainly(command: Callable[P, R]) -> Callable[P, R]:
@@ -67,17 +83,14 @@ def plainly(command: Callable[P, R]) -> Callable[P, R]:
     def told(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return command(*args, **kwargs)
-        except IhcQuantError as error:
-            fail(error)
         except KeyboardInterrupt:
             note("interrupted; results that were whole are kept")
             raise typer.Exit(EXIT_INTERRUPTED) from None
-        except (typer.Exit, typer.Abort):
+        # A closed pipe, as of `| head`, is no fault: click ends quietly.
+        except (typer.Exit, typer.Abort, BrokenPipeError):
             raise
-        except Exception:  # noqa: BLE001 - the last boundary: a bug is shown whole
-            traceback.print_exc(file=sys.stderr)
-            note("This is a fault of ihc-quant, not of your data. Please report it with the lines above.")
-            raise typer.Exit(EXIT_BUG) from None
+        except Exception as error:  # noqa: BLE001 - the last boundary
+            raise typer.Exit(tell(error)) from None
 
     return told
 
@@ -85,8 +98,10 @@ def plainly(command: Callable[P, R]) -> Callable[P, R]:
 @contextmanager
 def tile_progress(label: str) -> Iterator[Callable[[int, int], None]]:
     """Show a bar over the tiles of a slide on stderr; yields the function to call with (done, total)."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("tiles"),
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TextColumn("tiles"),
                TimeRemainingColumn())  # fmt: skip
     with Progress(*columns, console=errors, transient=True) as progress:
-        task = progress.add_task(escape(label), total=None)
+        task = progress.add_task(printable(label), total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)

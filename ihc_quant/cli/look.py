@@ -53,6 +53,8 @@ def weights(json: options.Json = False) -> None:
     if json:
         say_json({"weights": [card.model_dump(mode="json") for card in cards]})
         return
+    if not cards:
+        say(f"no weights are shipped in {WEIGHTS_FOLDER}")
     for card in cards:
         say(f"{card.name} (sha256 {card.sha256[:12]}…)")
         say(f"  licence: {card.licence}")

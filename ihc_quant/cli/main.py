@@ -1,5 +1,7 @@
 """The program ``ihc-quant``."""
 
+import io
+import sys
 from typing import Annotated
 
 import typer
@@ -42,4 +44,8 @@ def options(
 
 def main() -> None:
     """Run the program."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that knows no µ prints a question mark in its place.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     app()

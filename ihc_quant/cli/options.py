@@ -1,20 +1,18 @@
 """Options that several commands take, and how they become settings. Imports nothing heavy."""
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ihc_quant.domain.geometry import Mpp
-from ihc_quant.domain.stain import CHROMOGENS, MARKERS, SectionStain
+from ihc_quant.domain.stain import CHROMOGENS, MARKERS, SCORED_CHROMOGENS, SectionStain
 from ihc_quant.errors import SettingsError
 
 if TYPE_CHECKING:
     from ihc_quant.batch.settings import ExecutionSettings, MeasureSettings
     from ihc_quant.scoring.calls import CallRule
-
-SCORED_CHROMOGENS = ("DAB",)
-"""Chromogens whose stain vectors are known; another one would be scored silently as DAB."""
 
 Out = Annotated[Path, typer.Option("--out", "-o", help="Output folder; results go to OUT/slides/<slide_id>/.")]
 Weights = Annotated[str, typer.Option(help="Shipped weights by name, or the path of a weights' card.")]
@@ -81,7 +79,7 @@ def call_rule(
     from ihc_quant.scoring.calls import QUPATH_CUTS_OD, CallRule
 
     try:
-        one, two, three = (float(cut) for cut in cuts.split(",")) if cuts else QUPATH_CUTS_OD
+        one, two, three = QUPATH_CUTS_OD if cuts is None else (_finite(cut) for cut in cuts.split(","))
     except ValueError as error:
         raise SettingsError(f"--cuts {cuts}: three numbers are needed, for example 0.2,0.4,0.6.") from error
     try:
@@ -93,6 +91,14 @@ def call_rule(
         )
     except ValueError as error:
         raise SettingsError(f"The rule of calls is not possible: {error}.") from error
+
+
+def _finite(text: str) -> float:
+    """Return a finite number, or raise a ValueError."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is not finite")
+    return number
 
 
 def measure_settings(weights: str, tile: int, margin: int, allow_coarse: bool) -> "MeasureSettings":
@@ -110,7 +116,9 @@ def measure_settings(weights: str, tile: int, margin: int, allow_coarse: bool) -
     try:
         return MeasureSettings(weights=weights, tile_px=tile, margin_px=margin, allow_coarse=allow_coarse)
     except ValidationError as error:
-        raise SettingsError(f"{told(error)}; --tile and --margin are multiples of 16 pixels.") from error
+        raise SettingsError(
+            f"{told(error)}; --tile is 64 to 8192 pixels, --margin 32 to 512, both multiples of 16."
+        ) from error
 
 
 def execution_settings(runtime: str, device: str, workers: int | None) -> "ExecutionSettings":

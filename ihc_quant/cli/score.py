@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ihc_quant.cli import options
-from ihc_quant.cli.console import EXIT_SLIDE_FAILED, fail, note, plainly, say, say_json, tile_progress
+from ihc_quant.cli.console import note, plainly, say, say_json, tell, tile_progress
 
 SAMPLES = Path(__file__).resolve().parents[2] / "slides_sample"
 """The painted biopsies that come with the project."""
@@ -53,11 +53,11 @@ def score(
     with tile_progress(slide.name) as on_progress:
         task = SlideTask(slide, stain, slide_id, override, series)
         run = run_slide(task, out, predictor, measure, rule, execution.workers, on_progress)
-    if run.error is not None:
-        fail(run.error)
     if json:
-        say_json({"folder": str(run.folder), **outcome_json(run.outcome)})
-    else:
+        say_json({"folder": None if run.folder is None else str(run.folder), **outcome_json(run.outcome)})
+    if run.error is not None:
+        raise typer.Exit(tell(run.error))
+    if not json:
         for line in summary_lines(run.outcome):
             say(line)
         say(f"Results: {run.folder}")
@@ -95,6 +95,7 @@ def demo(
     say("Reports:")
     for page in pages:
         say(f"  {page}")
-    if any(run.error for run in runs.values()):
+    codes = [tell(run.error) for run in runs.values() if run.error is not None]
+    if codes:
         note("at least one slide could not be scored; its report says which")
-        raise typer.Exit(EXIT_SLIDE_FAILED)
+        raise typer.Exit(min(codes))

@@ -10,7 +10,10 @@ SITES: tuple[str, ...] = ("skin", "lymph_node", "other")
 """Where a biopsy was taken."""
 
 CHROMOGENS: tuple[str, ...] = ("DAB", "AEC", "Fast Red", "magenta", "other")
-"""Chromogens that may be recorded; only DAB is scored so far."""
+"""Chromogens that may be recorded."""
+
+SCORED_CHROMOGENS: tuple[str, ...] = ("DAB",)
+"""Chromogens whose stain vectors are known; another one would be scored silently as DAB, so it is refused."""
 
 
 @dataclass(frozen=True, slots=True)
