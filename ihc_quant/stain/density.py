@@ -9,6 +9,7 @@ mean of empty places and of everything measured on them.
 from functools import lru_cache
 from typing import Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -117,3 +118,14 @@ def require_rgb(rgb: NDArray[np.uint8]) -> None:
         raise TypeError(f"pixels are uint8, got {rgb.dtype}")
     if rgb.ndim < 1 or rgb.shape[-1] != 3:
         raise ValueError(f"pixels have R, G, B on the last axis, got shape {rgb.shape}")
+
+
+def averaged(rgb: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
+    """Return means of factor × factor pixels; blocks cut by the border are filled up by repeating it."""
+    if factor == 1:
+        return rgb
+    height, width = rgb.shape[:2]
+    below, right = -height % factor, -width % factor
+    padded = cv2.copyMakeBorder(np.ascontiguousarray(rgb), 0, below, 0, right, cv2.BORDER_REPLICATE)
+    size = (padded.shape[1] // factor, padded.shape[0] // factor)
+    return np.asarray(cv2.resize(padded, size, interpolation=cv2.INTER_AREA), np.uint8)

@@ -12,8 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ihc_quant.domain.stain import REFERENCE_DAB, REFERENCE_HEMATOXYLIN, StainMatrix, StainVector
-from ihc_quant.stain.density import FULL_WHITE, White, optical_density, require_rgb
+from ihc_quant.stain.density import FULL_WHITE, White, averaged, optical_density, require_rgb
 from ihc_quant.stain.unmixing import unmixing_matrix
+
+GLASS_PIXEL_UM = 4.0
+"""Pixel size at which glass is judged even; finer pixels of pale stroma can be even too."""
 
 GLASS_MIN_INTENSITY = 185
 """Darkest channel of empty glass; scanners are set to show it at 220 to 255."""
@@ -102,7 +105,7 @@ def reference_stains(white: White = FULL_WHITE) -> StainMatrix:
     return StainMatrix(REFERENCE_HEMATOXYLIN, (REFERENCE_DAB,), white, "reference")
 
 
-def estimate_white_point(overview: NDArray[np.uint8]) -> WhitePoint:
+def estimate_white_point(overview: NDArray[np.uint8], pixel_um: float = GLASS_PIXEL_UM) -> WhitePoint:
     """Return the intensity of empty glass of a slide.
 
     Glass is bright, unsaturated and even. Pure 255 is left out where other glass exists: scanners and readers fill
@@ -112,6 +115,8 @@ def estimate_white_point(overview: NDArray[np.uint8]) -> WhitePoint:
     ----------
     overview : ndarray, shape (H, W, 3), uint8
         The slide at a few µm per pixel, or a picture.
+    pixel_um : float
+        Size of its pixels; finer ones are averaged to ``GLASS_PIXEL_UM`` first.
 
     Returns
     -------
@@ -127,6 +132,7 @@ def estimate_white_point(overview: NDArray[np.uint8]) -> WhitePoint:
     require_rgb(overview)
     if overview.ndim != 3 or 0 in overview.shape:
         raise ValueError(f"an overview has shape (H, W, 3), got {overview.shape}")
+    overview = averaged(overview, max(1, int(GLASS_PIXEL_UM / pixel_um + 1e-6)))
     red, green, blue = (np.ascontiguousarray(overview[..., channel]) for channel in range(3))
     lowest = np.minimum(np.minimum(red, green), blue)
     filled = lowest == 255

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ihc_quant.domain.geometry import Grid
-from ihc_quant.stain.density import optical_density, require_rgb
+from ihc_quant.stain.density import averaged, optical_density, require_rgb
 from ihc_quant.stain.estimate import estimate_white_point
 from ihc_quant.tissue.fragments import fill_holes, number_fragments
 from ihc_quant.tissue.map import TissueMap
@@ -123,7 +123,7 @@ def find_tissue(overview: NDArray[np.uint8], grid: Grid, settings: TissueSetting
     if overview.ndim != 3 or 0 in overview.shape:
         raise ValueError(f"an overview has shape (H, W, 3), got {overview.shape}")
     factor = max(1, int(settings.working_um / grid.pixel_um + 1e-6))
-    working, working_um = _averaged(overview, factor), grid.pixel_um * factor
+    working, working_um = averaged(overview, factor), grid.pixel_um * factor
     mask = _tissue_pixels(working, working_um, settings)
     mask = fill_holes(mask, settings.hole_um2 / working_um**2)
     fragments = number_fragments(
@@ -136,20 +136,9 @@ def find_tissue(overview: NDArray[np.uint8], grid: Grid, settings: TissueSetting
     return TissueMap(np.ascontiguousarray(full), grid)
 
 
-def _averaged(rgb: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
-    """Return means of factor × factor pixels; blocks cut by the border are filled up by repeating it."""
-    if factor == 1:
-        return rgb
-    height, width = rgb.shape[:2]
-    below, right = -height % factor, -width % factor
-    padded = cv2.copyMakeBorder(np.ascontiguousarray(rgb), 0, below, 0, right, cv2.BORDER_REPLICATE)
-    size = (padded.shape[1] // factor, padded.shape[0] // factor)
-    return np.asarray(cv2.resize(padded, size, interpolation=cv2.INTER_AREA), np.uint8)
-
-
 def _tissue_pixels(rgb: NDArray[np.uint8], pixel_um: float, settings: TissueSettings) -> NDArray[np.bool_]:
     """Return the mask by hysteresis: weak pixels that hang together with a strong one."""
-    density = optical_density(rgb, estimate_white_point(rgb).rgb)
+    density = optical_density(rgb, estimate_white_point(rgb, pixel_um).rgb)
     blurred = _blurred(density, settings.colour_blur_um / pixel_um)
     red, green, blue = (blurred[..., channel] for channel in range(3))
     mean = (red + green + blue) / np.float32(3)
