@@ -10,6 +10,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from ihc_quant.cells.ranks import p90, p90_of_both
+
 SECTORS = 16
 """Sectors of the ring in which the membrane is looked for."""
 
@@ -256,9 +258,9 @@ def _stain(  # type: ignore[no-untyped-def]
         mean_nucleus[k] = sum_nucleus / in_nucleus
         mean_cell[k] = (sum_nucleus + sum_ring) / (in_nucleus + in_ring)
         mean_ring[k] = sum_ring / in_ring if in_ring else mean_cell[k]
-        p90_nucleus[k] = _p90(of_nucleus, in_nucleus)
-        p90_ring[k] = _p90(of_ring, in_ring) if in_ring else p90_nucleus[k]
-        p90_cell[k] = _p90_of_both(of_nucleus, in_nucleus, p90_nucleus[k], of_ring, in_ring, p90_ring[k])
+        p90_nucleus[k] = p90(of_nucleus, in_nucleus)
+        p90_ring[k] = p90(of_ring, in_ring) if in_ring else p90_nucleus[k]
+        p90_cell[k] = p90_of_both(of_nucleus, in_nucleus, p90_nucleus[k], of_ring, in_ring, p90_ring[k])
         stained = 0
         for sector in range(SECTORS):
             stained += sector_n[sector] > 0 and sector_sum[sector] >= membrane_cut_od * sector_n[sector]
@@ -290,59 +292,3 @@ def _sector(dy: int, dx: int) -> int:
     if dx >= 0:
         return step if dy >= 0 else 15 - step
     return 7 - step if dy >= 0 else 8 + step
-
-
-@njit(nogil=True, cache=True)
-def _p90(values: NDArray[np.float32], n: int) -> float:
-    """Return the smallest of the first ``n`` values that at least nine tenths do not exceed; reorders them."""
-    return _ranked(values, n, (9 * n + 9) // 10 - 1)
-
-
-@njit(nogil=True, cache=True)
-def _p90_of_both(
-    one: NDArray[np.float32],
-    n: int,
-    p90_of_one: np.float32,
-    other: NDArray[np.float32],
-    m: int,
-    p90_of_other: np.float32,
-) -> float:
-    """Return the 90th percentile of two sets together, which lies between theirs; reorders the first."""
-    low, high = min(p90_of_one, p90_of_other), max(p90_of_one, p90_of_other)
-    below, between = 0, 0
-    for i in range(n):
-        value = one[i]
-        below += value < low
-        one[between] = value
-        between += low <= value <= high
-    for i in range(m):
-        value = other[i]
-        below += value < low
-        one[between] = value
-        between += low <= value <= high
-    return _ranked(one, between, (9 * (n + m) + 9) // 10 - 1 - below)
-
-
-@njit(nogil=True, cache=True)
-def _ranked(values: NDArray[np.float32], n: int, wanted: int) -> float:
-    """Return the value of rank ``wanted``, from 0, of the first ``n``; reorders them (Hoare's selection)."""
-    low, high = 0, n - 1
-    while low < high:
-        pivot = values[(low + high) // 2]
-        i, j = low, high
-        while i <= j:
-            while values[i] < pivot:
-                i += 1
-            while values[j] > pivot:
-                j -= 1
-            if i <= j:
-                values[i], values[j] = values[j], values[i]
-                i += 1
-                j -= 1
-        if wanted <= j:
-            high = j
-        elif wanted >= i:
-            low = i
-        else:
-            break
-    return float(values[wanted])
