@@ -38,6 +38,8 @@ class ScoreRun:
     ----------
     seconds : float
         From starting the process to its end.
+    cpu_seconds : float
+        Processor time of all its threads.
     peak_bytes : int or None
         Greatest resident memory of the process; None where the system does not tell (it is read from /proc).
     counts : CellCounts
@@ -47,6 +49,7 @@ class ScoreRun:
     """
 
     seconds: float
+    cpu_seconds: float
     peak_bytes: int | None
     counts: CellCounts
     timings_s: dict[str, float]
@@ -64,7 +67,7 @@ def run_program(slide: Path, out: Path, marker: str, *options: str) -> ScoreRun:
     out.mkdir(parents=True, exist_ok=True)
     log = out / "stderr.txt"
     surroundings = {name: value for name, value in os.environ.items() if name not in SWITCHES}
-    started = time.perf_counter()
+    started, busy = time.perf_counter(), _child_seconds()
     with (
         log.open("wb") as errors,
         subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors, env=surroundings) as process,
@@ -77,7 +80,7 @@ def run_program(slide: Path, out: Path, marker: str, *options: str) -> ScoreRun:
     if process.returncode:
         raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}: {log.read_text(errors='replace')}")
     outcome, _, timings = read_slide_json(out / "slides" / SLIDE_ID)
-    return ScoreRun(seconds, peak, _counts(outcome), timings)
+    return ScoreRun(seconds, _child_seconds() - busy, peak, _counts(outcome), timings)
 
 
 def run_here(slide: Path, out: Path, predictor: MapPredictor, workers: int, marker: str = "other") -> CellCounts:
@@ -99,6 +102,12 @@ def _counts(outcome: Any) -> CellCounts:
     if not isinstance(outcome, Scored):
         raise TypeError(f"a slide of tissue was not scored: {json.dumps(str(outcome))}")
     return outcome.score.counts
+
+
+def _child_seconds() -> float:
+    """Return the processor time of all processes that this one started and that have ended."""
+    times = os.times()
+    return times.children_user + times.children_system
 
 
 def _peak_bytes(pid: int) -> int | None:

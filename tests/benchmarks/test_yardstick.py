@@ -58,9 +58,10 @@ def test_the_tilings_cover_the_bars_and_the_least_good_margin_is_named() -> None
     assert {tiling.workers for tiling in tried} == {1, 2}
     rows = [
         {"tiling": str(tiling), "F1": "0.99900", "F1 at seams": "0.99500", "count %": 0.1, "points": 0.1,
-         "met": tiling.margin_px > min(MARGINS_PX)}
+         "met": tiling.margin_px > min(MARGINS_PX) or tiling.tile_px > 512}
         for tiling in tried
     ]  # fmt: skip
     assert all(bar.met for bar in bars_of(rows))
-    assert str(sorted(MARGINS_PX)[1]) in cheapest(rows)
+    assert f"512 px: {sorted(MARGINS_PX)[1]} " in cheapest(rows)
+    assert f"1024 px: {min(MARGINS_PX)} " in cheapest(rows)
     assert Tiling(512, 32).work == pytest.approx((576 / 512) ** 2)
