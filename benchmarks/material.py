@@ -93,11 +93,14 @@ def mirrored(places: NDArray[np.int64], length: int) -> NDArray[np.int64]:
     return np.where(within < length, within, 2 * length - 1 - within)
 
 
-def node_plane(side_px: int) -> Plane:
-    """Return a plane of lymph node that shows all its pictures within ``side_px``: real ones, else painted ones."""
+def node_plane(side_px: int, *, whole: bool = False) -> Plane:
+    """Return a plane of lymph node that shows all its pictures within ``side_px``: real ones, else painted ones.
+
+    Of the real pictures the parts that are tissue are taken, or with ``whole`` all of them, glass and fat included.
+    """
     folder = SHARED_DATA / "unlabelled" / "lymphnode_cd3"
     if all((folder / name).is_file() for name in NODE_PICTURES):
-        pictures = tuple(picture(folder / name, part) for name, part in NODE_PICTURES.items())
+        pictures = tuple(picture(folder / name, None if whole else part) for name, part in NODE_PICTURES.items())
         source = f"real lymph node (CD3, DAB), mirrored: {', '.join(NODE_PICTURES)}"
     else:
         pictures = tuple(picture(PROJECT / "slides_sample" / name, PAINTED_PART) for name in PAINTED_SLIDES)
@@ -170,9 +173,9 @@ def _tiles(plane: Plane, width: int, height: int) -> Iterator[NDArray[np.uint8]]
 
 
 @contextmanager
-def node_slide(width: int, height: int) -> Iterator[tuple[Path, str]]:
+def node_slide(width: int, height: int, *, whole: bool = False) -> Iterator[tuple[Path, str]]:
     """Build a slide of lymph node in a folder that is removed at the end; yields its path and what it is made of."""
-    plane = node_plane(width)
+    plane = node_plane(width, whole=whole)
     with TemporaryDirectory(prefix="ihc_quant_bench_") as folder:
         path = Path(folder) / f"node-{width}x{height}.tiff"
         write_slide(path, plane, width, height)
