@@ -1,6 +1,7 @@
 """Points that people set on images, as a plain table: image, x_px, y_px, label."""
 
 import csv
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def read_points_csv(path: Path) -> dict[str, LabelledPoints]:
     """
     rows: dict[str, list[tuple[float, float, bool]]] = {}
     try:
-        with path.open(newline="", encoding="utf-8") as stream:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
             reader = csv.DictReader(stream)
             if not set(POINT_COLUMNS) <= set(reader.fieldnames or ()):
                 raise SettingsError(f"{path}: a points table has the columns {', '.join(POINT_COLUMNS)}.")
@@ -58,15 +59,26 @@ def read_points_csv(path: Path) -> dict[str, LabelledPoints]:
                     raise SettingsError(
                         f"{path}: line {reader.line_num}: the label must be positive or negative, not {row['label']!r}."
                     )
-                point = (float(row["x_px"]), float(row["y_px"]), row["label"] == "positive")
-                rows.setdefault(row["image"], []).append(point)
-    except (OSError, UnicodeDecodeError, TypeError) as error:
+                x_px, y_px = _number(row["x_px"]), _number(row["y_px"])
+                if x_px is None or y_px is None or not row["image"]:
+                    raise SettingsError(
+                        f"{path}: line {reader.line_num}: image must be a name, x_px and y_px must be numbers."
+                    )
+                rows.setdefault(row["image"], []).append((x_px, y_px, row["label"] == "positive"))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise SettingsError(f"{path}: the points table cannot be read; check that it is a UTF-8 CSV file.") from error
-    except ValueError as error:
-        raise SettingsError(f"{path}: line {reader.line_num}: x_px and y_px must be numbers.") from error
     return {
         image: LabelledPoints(
             np.array([point[:2] for point in points], np.float64), np.array([point[2] for point in points], np.bool_)
         )
         for image, points in rows.items()
     }
+
+
+def _number(text: str | None) -> float | None:
+    """Return a finite number; None where the text is none, or the row was too short to have it."""
+    try:
+        value = float(text or "")
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None

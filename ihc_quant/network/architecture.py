@@ -6,46 +6,14 @@ concatenated, which halves the work of the decoder. Nothing depends on the size 
 stored statistics, and the input is 0 on white glass, so that zero padding at a border looks like empty glass.
 """
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ihc_quant.network.card import Architecture
+
 MAP_NAMES: tuple[str, str, str] = ("centre", "extent", "positivity")
 """The maps, in the order of the head's channels."""
-
-
-@dataclass(frozen=True, slots=True)
-class Architecture:
-    """Shape of the network; stands in the weights' card.
-
-    Attributes
-    ----------
-    widths : tuple of int
-        Channels of each level, finest first.
-    encoder_blocks, decoder_blocks : tuple of int
-        Convolutions that follow the first one of a level; the coarsest level has no decoder.
-    fold : int
-        Pixels folded into channels along each axis before the first level.
-    """
-
-    widths: tuple[int, ...] = (24, 48, 96, 128)
-    encoder_blocks: tuple[int, ...] = (1, 2, 2, 2)
-    decoder_blocks: tuple[int, ...] = (1, 1, 1)
-    fold: int = 2
-
-    def __post_init__(self) -> None:
-        levels = len(self.widths)
-        if levels < 2 or len(self.encoder_blocks) != levels or len(self.decoder_blocks) != levels - 1:
-            raise ValueError(f"an architecture of {levels} levels needs as many encoder and one fewer decoder entries")
-        if min(*self.widths, self.fold) < 1:
-            raise ValueError("widths and fold are positive")
-
-    @property
-    def stride_px(self) -> int:
-        """Pixels of the input in one of the coarsest level; sizes and positions of tiles are multiples of it."""
-        return int(self.fold * 2 ** (len(self.widths) - 1))
 
 
 class ConvBlock(nn.Sequential):

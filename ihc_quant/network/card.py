@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ihc_quant.errors import WeightsError
 
@@ -17,22 +17,41 @@ WEIGHTS_FOLDER = Path(__file__).resolve().parents[2] / "weights"
 
 
 class CardPart(BaseModel):
-    """A frozen part of a card that refuses unknown fields."""
+    """A frozen part of a card that refuses unknown fields and numbers that are none."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class ArchitectureCard(CardPart):
-    """See ``ihc_quant.network.architecture.Architecture``."""
+class Architecture(CardPart):
+    """Shape of the network.
 
-    widths: tuple[int, ...]
-    encoder_blocks: tuple[int, ...]
-    decoder_blocks: tuple[int, ...]
-    fold: int
+    Attributes
+    ----------
+    widths : tuple of int
+        Channels of each level, finest first.
+    encoder_blocks, decoder_blocks : tuple of int
+        Convolutions that follow the first one of a level; the coarsest level has no decoder.
+    fold : int
+        Pixels folded into channels along each axis before the first level.
+    """
+
+    widths: tuple[int, ...] = (24, 48, 96, 128)
+    encoder_blocks: tuple[int, ...] = (1, 2, 2, 2)
+    decoder_blocks: tuple[int, ...] = (1, 1, 1)
+    fold: int = 2
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Architecture":
+        levels = len(self.widths)
+        if levels < 2 or len(self.encoder_blocks) != levels or len(self.decoder_blocks) != levels - 1:
+            raise ValueError(f"an architecture of {levels} levels needs as many encoder and one fewer decoder entries")
+        if min(*self.widths, self.fold) < 1 or min(*self.encoder_blocks, *self.decoder_blocks) < 0:
+            raise ValueError("widths and fold are positive, numbers of blocks are not negative")
+        return self
 
     @property
     def stride_px(self) -> int:
-        """Pixels of the input in one of the coarsest level; sizes of images are multiples of it."""
+        """Pixels of the input in one of the coarsest level; sizes and positions of tiles are multiples of it."""
         return int(self.fold * 2 ** (len(self.widths) - 1))
 
 
@@ -82,7 +101,7 @@ class WeightsCard(CardPart):
     sha256: str
     pixel_um: float = Field(gt=0)
     normalisation: str
-    architecture: ArchitectureCard
+    architecture: Architecture
     calibration: Calibration
     thresholds: Thresholds
     licence: str
@@ -132,7 +151,7 @@ def read_card(path: Path) -> WeightsCard:
     """
     try:
         return WeightsCard.model_validate(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise WeightsError(f"{path}: the weights' card cannot be read; check the file and its permissions.") from error
-    except (ValueError, ValidationError) as error:
+    except ValueError as error:  # not text, not JSON, or not a card: all three are ValueErrors
         raise WeightsError(f"{path}: this is not a valid weights' card; fetch the weights again.") from error

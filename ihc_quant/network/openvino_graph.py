@@ -12,7 +12,7 @@ import openvino
 from numpy.typing import NDArray
 from openvino import opset13 as ops
 
-from ihc_quant.network.card import ArchitectureCard, Calibration
+from ihc_quant.network.card import Architecture, Calibration
 
 NORMALISATION_EPSILON = 1e-5
 """Added to the variance by batch normalisation; PyTorch's default."""
@@ -20,14 +20,14 @@ NORMALISATION_EPSILON = 1e-5
 Tensors = Mapping[str, NDArray[np.float32]]
 
 
-def build_graph(tensors: Tensors, architecture: ArchitectureCard, calibration: Calibration) -> openvino.Model:
+def build_graph(tensors: Tensors, architecture: Architecture, calibration: Calibration) -> openvino.Model:
     """Return the graph from sRGB to calibrated maps.
 
     Parameters
     ----------
     tensors : mapping of str to ndarray
         The state of ``CellNetwork``.
-    architecture : ArchitectureCard
+    architecture : Architecture
     calibration : Calibration
         Folded into the positivity map.
 

@@ -37,7 +37,7 @@ class OpenVinoPredictor:
         self._stride_px = self.card.architecture.stride_px
         try:
             self._graph = build_graph(weights.floats(), self.card.architecture, self.card.calibration)
-        except (KeyError, RuntimeError, ValueError) as error:
+        except (IndexError, KeyError, RuntimeError, ValueError) as error:
             raise WeightsError(f"{weights.path}: the weights do not fit their card; fetch both again.") from error
         self._core = openvino.Core()
         self._options = {

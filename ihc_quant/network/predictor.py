@@ -6,8 +6,9 @@ Which runtime runs is decided here; torch is imported only where it runs, becaus
 import ctypes
 import os
 import platform
+import re
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,7 +68,9 @@ def load_predictor(
     """
     if workers < 1:
         raise ValueError(f"at least one worker is needed, got {workers}")
-    if device != "auto" and not device.startswith(("cpu", "cuda")):
+    if runtime not in get_args(RuntimeName):
+        raise SettingsError(f"--runtime {runtime}: unknown; use {', '.join(get_args(RuntimeName))}.")
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
         raise SettingsError(f"--device {device}: unknown; use cpu or cuda:0.")
     if runtime == "openvino" and device not in ("auto", "cpu"):
         raise SettingsError(f"--runtime openvino runs on the CPU only, not on {device}; use --runtime torch.")

@@ -10,7 +10,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ihc_quant.domain.maps import CellMaps
 from ihc_quant.errors import SettingsError, WeightsError
-from ihc_quant.network.architecture import Architecture, CalibratedNetwork, CellNetwork, ConvBlock
+from ihc_quant.network.architecture import CalibratedNetwork, CellNetwork, ConvBlock
+from ihc_quant.network.card import Architecture
 from ihc_quant.network.predictor import cpu_name, cropped_maps, padded_to_stride, usable_cores
 from ihc_quant.network.weights import Arrays, Weights
 
@@ -38,8 +39,8 @@ class TorchPredictor:
         self._stride_px = self.card.architecture.stride_px
         self._device = torch.device(device)
         try:
-            network = network_of(weights.arrays, Architecture(**self.card.architecture.model_dump()))
-        except (RuntimeError, ValueError) as error:
+            network = network_of(weights.arrays, self.card.architecture)
+        except RuntimeError as error:
             raise WeightsError(f"{weights.path}: the weights do not fit their card; fetch both again.") from error
         calibration = self.card.calibration
         model = CalibratedNetwork(fused(network), calibration.slope, calibration.intercept).eval()
@@ -64,12 +65,14 @@ def usable_device(wanted: str) -> str:
     Raises
     ------
     SettingsError
-        Where a GPU is wanted and none is there.
+        Where a GPU is wanted that is not there.
     """
     if wanted == "auto":
         return "cuda:0" if torch.cuda.is_available() else "cpu"
-    if wanted.startswith("cuda") and not torch.cuda.is_available():
-        raise SettingsError(f"--device {wanted}: PyTorch sees no GPU here; use --device cpu.")
+    if wanted.startswith("cuda"):
+        count = torch.cuda.device_count()
+        if not torch.cuda.is_available() or (torch.device(wanted).index or 0) >= count:
+            raise SettingsError(f"--device {wanted}: PyTorch sees {count or 'no'} GPU here; use --device cpu.")
     return wanted
 
 

@@ -43,7 +43,7 @@ class Weights:
 def save_arrays(arrays: Arrays, path: Path) -> str:
     """Write tensors as safetensors, whole or not at all, and return the file's SHA-256."""
     partial = path.with_name(path.name + ".partial")
-    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, partial)
+    save_file({name: np.asarray(array, order="C") for name, array in arrays.items()}, partial)
     partial.replace(path)
     return file_sha256(path)
 
@@ -78,8 +78,13 @@ def load_weights(weights: str | Path) -> Weights:
     card_path = resolve_card(weights)
     card = read_card(card_path)
     path = card_path.with_suffix(".safetensors")
-    if not path.is_file():
-        raise WeightsError(f"{path}: the weights that belong to {card_path.name} are missing; fetch them again.")
-    if file_sha256(path) != card.sha256:
+    try:
+        digest = file_sha256(path)
+    except FileNotFoundError as error:
+        message = f"{path}: the weights that belong to {card_path.name} are missing; fetch them again."
+        raise WeightsError(message) from error
+    except OSError as error:
+        raise WeightsError(f"{path}: the weights cannot be read; check the file and its permissions.") from error
+    if digest != card.sha256:
         raise WeightsError(f"{path}: the digest differs from the one in {card_path.name}; fetch the weights again.")
     return Weights(load_arrays(path), card, path)

@@ -1,0 +1,166 @@
+"""Weights on disk: cards that cannot be mistaken, digests that must match, and no pickle that is ever opened."""
+
+import json
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from ihc_quant.errors import WeightsError
+from ihc_quant.network.card import WEIGHTS_FOLDER, WeightsCard, file_sha256, read_card, resolve_card
+from ihc_quant.network.weights import load_arrays, load_weights, save_arrays
+
+SHIPPED = sorted(WEIGHTS_FOLDER.glob("*.json"))
+
+
+def test_a_card_comes_back_as_it_was_written(card_path: Path) -> None:
+    card = read_card(card_path)
+    assert WeightsCard.model_validate_json(card.model_dump_json()) == card
+    with pytest.raises(ValidationError):
+        card.name = "another"
+
+
+@pytest.mark.parametrize("part", [(), ("architecture",), ("calibration",), ("thresholds",), ("sources", 0)])
+def test_a_field_that_nobody_knows_is_refused(card_path: Path, part: tuple[Any, ...]) -> None:
+    card = json.loads(card_path.read_text())
+    inner = card
+    for step in part:
+        inner = inner[step]
+    inner["surprise"] = 1
+    card_path.write_text(json.dumps(card))
+    with pytest.raises(WeightsError, match=r"random\.json.*not a valid"):
+        read_card(card_path)
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "value"),
+    [
+        ("thresholds", "positive", 1.5),
+        ("calibration", "slope", float("nan")),
+        ("architecture", "decoder_blocks", [1]),
+        ("architecture", "widths", [8]),
+    ],
+)
+def test_a_card_with_impossible_values_is_refused(card_path: Path, part: str, name: str, value: Any) -> None:
+    card = json.loads(card_path.read_text())
+    card[part][name] = value
+    card_path.write_text(json.dumps(card))
+    with pytest.raises(WeightsError, match="not a valid"):
+        load_weights(card_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe\x00"])
+def test_a_file_that_is_no_card_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "card.json"
+    path.write_bytes(content)
+    with pytest.raises(WeightsError, match=r"card\.json"):
+        read_card(path)
+
+
+def test_a_flipped_byte_is_refused_with_the_file_and_the_cure(card_path: Path) -> None:
+    path = card_path.with_suffix(".safetensors")
+    content = bytearray(path.read_bytes())
+    content[-7] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(WeightsError, match="digest differs") as caught:
+        load_weights(card_path)
+    assert str(path) in str(caught.value)
+    assert "fetch the weights again" in str(caught.value)
+
+
+def test_a_card_or_weights_alone_are_refused(card_path: Path, tmp_path: Path) -> None:
+    path = card_path.with_suffix(".safetensors")
+    assert load_weights(path).card == load_weights(card_path).card
+    path.rename(tmp_path / "away")
+    with pytest.raises(WeightsError, match=r"random\.safetensors.*missing"):
+        load_weights(card_path)
+    card_path.unlink()
+    (tmp_path / "away").rename(path)
+    with pytest.raises(WeightsError, match="no such weights"):
+        load_weights(path)
+    with pytest.raises(WeightsError, match="no such weights"):
+        load_weights("a name that nothing has")
+
+
+def test_a_folder_in_place_of_the_weights_is_refused(card_path: Path) -> None:
+    path = card_path.with_suffix(".safetensors")
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(WeightsError, match="cannot be read"):
+        load_weights(card_path)
+
+
+class Trap:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (os.mkdir, (str(self.path),))
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pt"])
+def test_a_pickle_is_never_opened(card_path: Path, tmp_path: Path, suffix: str) -> None:
+    sprung, path = tmp_path / "sprung", card_path.with_suffix(suffix)
+    digest = file_sha256(card_path.with_suffix(".safetensors"))
+    path.write_bytes(pickle.dumps(Trap(sprung)))
+    # Even a card that vouches for it does not help.
+    card_path.write_text(card_path.read_text().replace(digest, file_sha256(path)))
+    with pytest.raises(WeightsError, match=path.name):
+        load_weights(path)
+    with pytest.raises(WeightsError):
+        load_arrays(path)
+    assert not sprung.exists()
+    pickle.loads(path.read_bytes())
+    assert sprung.exists()  # the trap does work
+
+
+def test_arrays_come_back_as_they_were_written(tmp_path: Path) -> None:
+    arrays: dict[str, Any] = {
+        "matrix": np.arange(6, dtype=np.float32).reshape(2, 3).T,
+        "step": np.array(7, np.int64),
+        "none": np.empty((0, 2), np.float64),
+    }
+    digest = save_arrays(arrays, tmp_path / "arrays.safetensors")
+    back = load_arrays(tmp_path / "arrays.safetensors")
+    assert back.keys() == arrays.keys()
+    for name, array in arrays.items():
+        assert back[name].dtype == array.dtype
+        assert back[name].shape == array.shape
+        assert np.array_equal(back[name], array)
+    assert digest == file_sha256(tmp_path / "arrays.safetensors")
+    assert [path.name for path in tmp_path.iterdir()] == ["arrays.safetensors"]
+
+
+@pytest.mark.skipif(not SHIPPED, reason="no weights are shipped here")
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_shipped_weights_say_what_they_are(path: Path) -> None:
+    weights = load_weights(path.stem)
+    assert resolve_card(path.stem) == path
+    card = weights.card
+    assert card.name == path.stem
+    assert card.pixel_um == 0.5
+    assert weights.path.stat().st_size <= 12e6
+    assert card.licence.startswith("Research use only")
+    assert "not validated for CCR4" in card.validated_for
+    assert {source.name for source in card.sources}.isdisjoint({"deepliif", "pd1_tma"})
+    assert all(source.licence for source in card.sources)
+    low, high = card.thresholds.uncertain
+    assert low <= card.thresholds.positive <= high
+
+
+@pytest.mark.skipif(not SHIPPED, reason="no weights are shipped here")
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_shipped_weights_were_tested_on_patients_they_never_saw(path: Path) -> None:
+    split = read_card(path).split
+    assert set(split) == {"training", "validation", "test"}
+    assert all(split.values())
+    parts = [set(groups) for groups in split.values()]
+    assert sum(map(len, parts)) == len(set.union(*parts))
+    sources = {source.name for source in read_card(path).sources}
+    assert {group.split("/")[0] for group in set.union(*parts)} <= sources
