@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from ihc_quant.cells.find import CellSettings, find_cells
 from ihc_quant.domain.cell_table import CellTable
@@ -14,18 +13,19 @@ from ihc_quant.domain.geometry import Grid, GridBox, Mpp
 from ihc_quant.domain.maps import CellMaps
 from ihc_quant.domain.tile import Tile, TileImage
 from ihc_quant.evaluation.matching import ClassDetection, detect_by_class, match_points
-from ihc_quant.network.architecture import normalise
+from ihc_quant.network.architecture import CellNetwork, normalise
 from ihc_quant.network.predictor import cropped_maps, padded_to_stride
 from ihc_quant.stain.estimate import reference_stains
+from ihc_quant.training.calibration import MatchedCalls, PlattScaling
 from ihc_quant.training.field import UNKNOWN, TrainingField
 
 QUICK_THRESHOLD = 0.5
 """Probability from which a cell counts as positive while the network still trains."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class FieldMaps:
-    """A field and the logits of its maps.
+    """A field and what the network says of it.
 
     Attributes
     ----------
@@ -37,24 +37,44 @@ class FieldMaps:
     field: TrainingField
     logits: NDArray[np.float32]
 
-    def maps(self, slope: float = 1.0, intercept: float = 0.0) -> CellMaps:
-        """Return probabilities, the positivity calibrated."""
+    def maps(self, scaling: PlattScaling) -> CellMaps:
+        """Return probabilities, the positivity of each pixel calibrated."""
         centre, extent, positivity = self.logits
-        return CellMaps(sigmoid(centre), sigmoid(extent), sigmoid(slope * positivity + intercept))
+        return CellMaps(sigmoid(centre), sigmoid(extent), sigmoid(scaling.slope * positivity + scaling.intercept))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class MatchedCalls:
-    """Cells that were found where a person marked one: what the network said and what the person called them.
+class FieldCells:
+    """A field and the cells that were found on it.
 
     Attributes
     ----------
-    p_positive : ndarray, shape (n,), float64
-    positive : ndarray, shape (n,), bool
+    field : TrainingField
+    cells : CellTable
+    pixel_um : float
+        Pixel size of the field.
     """
 
-    p_positive: NDArray[np.float64]
-    positive: NDArray[np.bool_]
+    field: TrainingField
+    cells: CellTable
+    pixel_um: float
+
+    @property
+    def found_um(self) -> NDArray[np.float64]:
+        """Places (n, 2) of the found cells, µm."""
+        return np.column_stack([self.cells.x_um, self.cells.y_um])
+
+    @property
+    def marked_um(self) -> NDArray[np.float64]:
+        """Places (m, 2) of the marked cells, µm."""
+        points_px = self.field.points_px
+        return np.empty((0, 2)) if points_px is None else points_px * self.pixel_um
+
+    def in_valid(self, places_um: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Return which places (n, 2), in µm, lie where cells were marked."""
+        height, width = self.field.valid.shape
+        x, y = np.floor(places_um / self.pixel_um).astype(np.intp).T
+        return np.asarray(self.field.valid[np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)], np.bool_)
 
 
 def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -62,76 +82,87 @@ def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(1 / (1 + np.exp(-np.clip(logits, -30, 30))), np.float32)
 
 
-def run_network(network: nn.Module, fields: Sequence[TrainingField], stride_px: int) -> list[FieldMaps]:
+def run_network(network: CellNetwork, fields: Sequence[TrainingField]) -> list[FieldMaps]:
     """Run a network in evaluation mode over whole fields."""
     device = next(network.parameters()).device
     results = []
     with torch.inference_mode():
         for field in fields:
-            padded = torch.from_numpy(padded_to_stride(field.rgb, stride_px))[None].to(device)
-            logits = network(normalise(padded))[0].float().cpu().numpy()
-            maps = cropped_maps(logits, field.rgb)
+            padded = torch.from_numpy(padded_to_stride(field.rgb, network.architecture.stride_px))[None].to(device)
+            maps = cropped_maps(network(normalise(padded))[0].float().cpu().numpy(), field.rgb)
             results.append(FieldMaps(field, np.stack([maps.centre, maps.extent, maps.positivity])))
     return results
 
 
-def cells_of(maps: CellMaps, rgb: NDArray[np.uint8], pixel_um: float, settings: CellSettings) -> CellTable:
-    """Return the cells of a whole image, uint8 (H, W, 3), taken as one tile of tissue."""
-    box = GridBox(0, 0, rgb.shape[1], rgb.shape[0])
-    grid = Grid(pixel_um, Mpp.square(pixel_um))
-    image = TileImage(Tile(0, box, box), rgb)
-    return find_cells(maps, image, reference_stains(), grid, lambda x, _y: np.ones(len(x), np.int16), settings)
+def cells_of(
+    results: Sequence[FieldMaps], pixel_um: float, settings: CellSettings, scaling: PlattScaling | None = None
+) -> list[FieldCells]:
+    """Return the cells of whole fields, each taken as one tile of tissue; uncalibrated without a ``scaling``."""
+    grid, stains = Grid(pixel_um, Mpp.square(pixel_um)), reference_stains()
+    found = []
+    for result in results:
+        rgb = result.field.rgb
+        box = GridBox(0, 0, rgb.shape[1], rgb.shape[0])
+        image, maps = TileImage(Tile(0, box, box), rgb), result.maps(scaling or PlattScaling())
+        cells = find_cells(maps, image, stains, grid, lambda x, _y: np.ones(len(x), np.int16), settings)
+        found.append(FieldCells(result.field, cells, pixel_um))
+    return found
 
 
-def detect_cells(field: TrainingField, cells: CellTable, pixel_um: float, threshold: float) -> ClassDetection:
+def detect_cells(found: FieldCells, threshold: float) -> ClassDetection:
     """Match found with marked cells of a field; what lies outside its valid part is no error."""
-    found = np.column_stack([cells.x_um, cells.y_um])
-    true, calls = marked_cells(field)
     return detect_by_class(
-        found,
-        cells.p_positive >= threshold,
-        true * pixel_um,
-        calls == 1,
-        found_counts=is_valid(field, found / pixel_um),
-        true_counts=is_valid(field, true),
+        found.found_um,
+        found.cells.p_positive >= threshold,
+        found.marked_um,
+        found.field.calls == 1,
+        found_counts=found.in_valid(found.found_um),
+        true_counts=found.in_valid(found.marked_um),
     )
 
 
-def marked_cells(field: TrainingField) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
-    """Return the places (n, 2) in pixels and the calls of the cells that people marked."""
-    if field.points_px is None:
-        return np.empty((0, 2)), np.empty(0, np.int8)
-    return field.points_px, field.calls
-
-
-def is_valid(field: TrainingField, points_px: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Return which places (n, 2), in pixels, lie where cells were marked."""
-    height, width = field.valid.shape
-    x = np.clip(points_px[:, 0].astype(np.intp), 0, width - 1)
-    y = np.clip(points_px[:, 1].astype(np.intp), 0, height - 1)
-    return np.asarray(field.valid[y, x], np.bool_)
-
-
-def matched_calls(field: TrainingField, cells: CellTable, pixel_um: float) -> MatchedCalls:
-    """Return the calls of the cells that were found where a person marked one, whatever the machine called them."""
-    true, calls = marked_cells(field)
-    matches = match_points(np.column_stack([cells.x_um, cells.y_um]), true * pixel_um)
-    known = calls[matches.true] != UNKNOWN
-    return MatchedCalls(cells.p_positive[matches.found][known].astype(np.float64), calls[matches.true][known] == 1)
-
-
-def quick_scores(network: nn.Module, fields: Sequence[TrainingField], pixel_um: float) -> dict[str, float]:
-    """Return the F1 of positive and of negative cells for each source, and their mean, which chooses the checkpoint."""
+def detect_by_source(found: Sequence[FieldCells], threshold: float) -> dict[str, ClassDetection]:
+    """Return the matches over all fields of each source."""
     totals: dict[str, ClassDetection] = {}
-    settings = CellSettings()
-    for result in run_network(network, fields, 16):
-        cells = cells_of(result.maps(), result.field.rgb, pixel_um, settings)
-        found = detect_cells(result.field, cells, pixel_um, QUICK_THRESHOLD)
-        totals[result.field.source] = totals.get(result.field.source, ClassDetection()) + found
+    for one in found:
+        source = one.field.source
+        totals[source] = totals.get(source, ClassDetection()) + detect_cells(one, threshold)
+    return totals
+
+
+def matched_calls(found: Sequence[FieldCells]) -> MatchedCalls:
+    """Return the calls of the cells that were found where a person marked one, whatever the machine called them."""
+    parts = []
+    for one in found:
+        matches = match_points(one.found_um, one.marked_um)
+        calls = one.field.calls[matches.true]
+        p_positive = one.cells.p_positive[matches.found].astype(np.float64)
+        parts.append(MatchedCalls(p_positive[calls != UNKNOWN], calls[calls != UNKNOWN] == 1))
+    return MatchedCalls.concatenate(parts)
+
+
+def percent_error(found: FieldCells, threshold: float) -> float | None:
+    """Return found less true percentage of positive cells of one field, in points.
+
+    Only cells inside the valid part count, found and true alike; None where there are none of either.
+    """
+    called = (found.cells.p_positive >= threshold)[found.in_valid(found.found_um)]
+    true = found.field.calls[found.in_valid(found.marked_um)]
+    true = true[true != UNKNOWN]
+    if len(called) == 0 or len(true) == 0:
+        return None
+    return 100 * float(called.mean() - (true == 1).mean())
+
+
+def quick_scores(network: CellNetwork, fields: Sequence[TrainingField], pixel_um: float) -> dict[str, float]:
+    """Return the F1 of positive and of negative cells for each source, and their mean, which chooses the checkpoint.
+
+    A call of which a source has no cell is left out; without any cell the mean is 0.
+    """
     scores = {}
-    for source, detection in totals.items():
-        for call in ("negative", "positive"):
-            counts = getattr(detection, call)
+    found = cells_of(run_network(network, fields), pixel_um, CellSettings())
+    for source, detection in detect_by_source(found, QUICK_THRESHOLD).items():
+        for call, counts in (("negative", detection.negative), ("positive", detection.positive)):
             if counts.tp + counts.fn:
                 scores[f"{source}_{call}_f1"] = round(counts.f1 or 0.0, 4)
-    return scores | {"mean": float(np.mean(list(scores.values())))}
+    return scores | {"mean": float(np.mean(list(scores.values()) or [0.0]))}

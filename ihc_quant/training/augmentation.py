@@ -20,18 +20,22 @@ VECTORS = np.array(
     ]
 )
 """Rows: hematoxylin, DAB."""
+NEAR_PX = 8
+"""Cells this near to a crop stay: their peaks and calls reach into it."""
 
 
 @dataclass(frozen=True, slots=True)
 class AugmentationRanges:
-    """How far each property is varied; factors are drawn log-uniformly between 1/x and x.
+    """How far each property is varied.
 
     Attributes
     ----------
     scale : float
-        Share by which the size varies.
+        Share by which the size varies, up and down.
     hematoxylin, chromogen : float
-        Largest factor on a stain's optical density.
+        Largest factor x on a stain's optical density; drawn log-uniformly between 1/x and x.
+    residual_low, residual_high : float
+        Range of the factor on optical density that neither stain explains.
     vector : float
         Standard deviation added to each component of the stain vectors.
     white_low, white_high : float
@@ -47,6 +51,8 @@ class AugmentationRanges:
     scale: float = 0.15
     hematoxylin: float = 1.6
     chromogen: float = 1.6
+    residual_low: float = 0.6
+    residual_high: float = 1.3
     vector: float = 0.04
     white_low: float = 0.86
     white_high: float = 1.05
@@ -74,21 +80,19 @@ def augmented_crop(
         Probability of placing the square around a positive cell, where the field has one.
     """
     matrix = crop_matrix(field, size_px, ranges, rng, on_positive)
-    size = (size_px, size_px)
+    warp, size = between_pixel_centres(matrix), (size_px, size_px)
     # Mostly mirrored tissue beyond the picture's border, sometimes white: that is what a tile beyond the slide shows.
     border = cv2.BORDER_REFLECT_101 if rng.random() < 0.8 else cv2.BORDER_CONSTANT
-    rgb = cv2.warpAffine(
-        field.rgb, matrix, size, flags=cv2.INTER_LINEAR, borderMode=border, borderValue=(255, 255, 255)
-    )
-    valid = cv2.warpAffine(field.valid.astype(np.uint8), matrix, size, flags=cv2.INTER_NEAREST).astype(np.bool_)
+    rgb = cv2.warpAffine(field.rgb, warp, size, flags=cv2.INTER_LINEAR, borderMode=border, borderValue=(255, 255, 255))
+    valid = cv2.warpAffine(field.valid.astype(np.uint8), warp, size, flags=cv2.INTER_NEAREST).astype(np.bool_)
     labels = None
     if field.labels is not None:
-        warped = cv2.warpAffine(field.labels.astype(np.float32), matrix, size, flags=cv2.INTER_NEAREST)
+        warped = cv2.warpAffine(field.labels.astype(np.float32), warp, size, flags=cv2.INTER_NEAREST)
         labels = warped.astype(np.int32)
     points, calls = field.points_px, field.calls
     if points is not None:
         points = points @ matrix[:, :2].T + matrix[:, 2]
-        inside = ((points > -8) & (points < size_px + 8)).all(axis=1)
+        inside = ((points > -NEAR_PX) & (points < size_px + NEAR_PX)).all(axis=1)
         points, calls = points[inside], calls[inside]
     rgb = restained(np.asarray(rgb, np.uint8), ranges, rng)
     rgb = rephotographed(rgb, ranges, rng)
@@ -100,20 +104,30 @@ def augmented_crop(
 def crop_matrix(
     field: TrainingField, size_px: int, ranges: AugmentationRanges, rng: np.random.Generator, on_positive: float
 ) -> NDArray[np.float64]:
-    """Return the affine map (2, 3) from the field's pixels to the square's."""
+    """Return the affine map (2, 3) from places in the field to places in the square.
+
+    Places are those of ``TrainingField.points_px``: the centre of pixel (0, 0) lies at (0.5, 0.5).
+    """
     height, width = field.rgb.shape[:2]
     positive = np.flatnonzero(field.calls == 1)
     if field.points_px is not None and len(positive) and rng.random() < on_positive:
         centre = field.points_px[rng.choice(positive)] + rng.uniform(-size_px / 3, size_px / 3, 2)
     else:
-        half = size_px / 2
-        centre = np.array([rng.uniform(min(half, width / 2), max(width - half, width / 2)),
-                           rng.uniform(min(half, height / 2), max(height - half, height / 2))])  # fmt: skip
+        # The square stays within the field where it fits; else it is centred on it.
+        middle = np.array([width, height]) / 2
+        slack = np.maximum(middle - size_px / 2, 0)
+        centre = rng.uniform(middle - slack, middle + slack)
     angle = rng.uniform(0, 2 * np.pi)
     factor = rng.uniform(1 - ranges.scale, 1 + ranges.scale)
     flip = rng.choice([-1.0, 1.0])
     turn = factor * np.array([[np.cos(angle) * flip, -np.sin(angle)], [np.sin(angle) * flip, np.cos(angle)]])
     return np.column_stack([turn, size_px / 2 - turn @ centre])
+
+
+def between_pixel_centres(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the map for OpenCV, which puts the centre of pixel (0, 0) at (0, 0)."""
+    turn, shift = matrix[:, :2], matrix[:, 2]
+    return np.column_stack([turn, turn @ (0.5, 0.5) + shift - 0.5])
 
 
 def restained(rgb: NDArray[np.uint8], ranges: AugmentationRanges, rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -123,13 +137,14 @@ def restained(rgb: NDArray[np.uint8], ranges: AugmentationRanges, rng: np.random
     amounts = density.reshape(-1, 3) @ np.linalg.inv(mixing).astype(np.float32)
     turned = VECTORS + rng.normal(0, ranges.vector, VECTORS.shape)
     turned /= np.linalg.norm(turned, axis=1, keepdims=True)
-    factors = [log_uniform(rng, ranges.hematoxylin), log_uniform(rng, ranges.chromogen), rng.uniform(0.6, 1.3)]
+    residual = rng.uniform(ranges.residual_low, ranges.residual_high)
+    factors = [log_uniform(rng, ranges.hematoxylin), log_uniform(rng, ranges.chromogen), residual]
     remixing = np.vstack([turned, third_vector(turned)]) * np.array(factors)[:, None]
     density = (amounts @ remixing.astype(np.float32)).reshape(rgb.shape)
     white = rng.uniform(ranges.white_low, ranges.white_high)
     channels = white * rng.uniform(1 - ranges.white_channel, 1 + ranges.white_channel, 3)
     intensity = 256 * np.power(10, -density, dtype=np.float32) * channels.astype(np.float32) - 1
-    return np.asarray(np.clip(intensity, 0, 255), np.uint8)
+    return whole(intensity)
 
 
 def rephotographed(rgb: NDArray[np.uint8], ranges: AugmentationRanges, rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -143,12 +158,18 @@ def rephotographed(rgb: NDArray[np.uint8], ranges: AugmentationRanges, rng: np.r
         rgb = np.asarray(cv2.addWeighted(rgb, 1 + amount, soft, -amount, 0), np.uint8)
     if rng.random() < 0.5:
         grain = rng.normal(0, rng.uniform(0.5, ranges.noise), rgb.shape).astype(np.float32)
-        rgb = np.clip(rgb + grain, 0, 255).astype(np.uint8)
+        rgb = whole(rgb + grain)
     if rng.random() < 0.4:
         quality = int(rng.integers(ranges.jpeg_low, 95))
-        _, data = cv2.imencode(".jpg", rgb, [cv2.IMWRITE_JPEG_QUALITY, quality])
-        rgb = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
-    return rgb
+        # OpenCV takes BGR; given RGB, JPEG would keep blue as it should keep red.
+        _, data = cv2.imencode(".jpg", rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+        rgb = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)[..., ::-1]
+    return np.ascontiguousarray(rgb)
+
+
+def whole(intensity: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return intensities as grey values: rounded, clipped to 0 to 255."""
+    return np.clip(np.rint(intensity), 0, 255).astype(np.uint8)
 
 
 def third_vector(pair: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -38,7 +38,7 @@ class BatchDrawer:
     pools : mapping of str to sequence of TrainingField
         Fields by source.
     shares : mapping of str to int
-        Images of each source in a batch.
+        Images of each source in a batch; a source that has some needs a pool that is not empty.
     size_px : int
         Side of an image.
     pixel_um : float
@@ -57,15 +57,19 @@ class BatchDrawer:
     on_positive: float
     seed: int
 
+    def __post_init__(self) -> None:
+        empty = [source for source, count in self.shares.items() if count and not self.pools[source]]
+        if empty or not any(self.shares.values()):
+            raise ValueError(f"a batch needs images to draw from, got none of {', '.join(empty) or 'any source'}")
+
     def draw(self, step: int) -> Batch:
         """Return the batch of a step."""
         rng = np.random.default_rng([self.seed, step])
         crops = []
         for source, count in self.shares.items():
-            pool = self.pools[source]
-            for index in rng.integers(len(pool), size=count):
-                crop = augmented_crop(pool[index], self.size_px, self.ranges, rng, on_positive=self.on_positive)
-                crops.append(crop)
+            for _ in range(count):
+                field = self.pools[source][int(rng.integers(len(self.pools[source])))]
+                crops.append(augmented_crop(field, self.size_px, self.ranges, rng, on_positive=self.on_positive))
         targets = [targets_of(crop, self.pixel_um) for crop in crops]
         return Batch(
             np.stack([crop.rgb for crop in crops]),

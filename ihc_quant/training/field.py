@@ -20,7 +20,7 @@ class TrainingField:
     rgb : ndarray, shape (H, W, 3), uint8
         sRGB.
     points_px : ndarray, shape (n, 2), float64, or None
-        x, y of the centre of every cell inside ``valid``.
+        x, y of the centre of every cell inside ``valid``; the centre of pixel (0, 0) is (0.5, 0.5).
     calls : ndarray, shape (n,), int8
         1 positive, 0 negative, ``UNKNOWN``.
     labels : ndarray, shape (H, W), int32, or None
@@ -40,3 +40,10 @@ class TrainingField:
     labels: NDArray[np.int32] | None
     valid: NDArray[np.bool_]
     no_marker: bool = False
+
+    def __post_init__(self) -> None:
+        shape = self.rgb.shape[:2]
+        if self.valid.shape != shape or (self.labels is not None and self.labels.shape != shape):
+            raise ValueError(f"{self.source}/{self.name}: labels and valid have the image's shape {shape}")
+        if len(self.calls) != (0 if self.points_px is None else len(self.points_px)):
+            raise ValueError(f"{self.source}/{self.name}: every marked cell has a call")

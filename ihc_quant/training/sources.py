@@ -32,12 +32,35 @@ NUCLEUS_DIAMETER_UM = 8.0
 
 
 def read_rgb(path: Path) -> NDArray[np.uint8]:
-    """Return a picture as sRGB uint8 of shape (H, W, 3)."""
+    """Return a picture as sRGB uint8 of shape (H, W, 3); ``SettingsError`` where it cannot be read."""
+    return np.asarray(_picture(path, "RGB"))
+
+
+def read_labels(path: Path) -> NDArray[np.int32]:
+    """Return instance numbers of shape (H, W), 0 elsewhere; ``SettingsError`` where they cannot be read."""
+    return np.asarray(_picture(path, None)).astype(np.int32)
+
+
+def _picture(path: Path, mode: str | None) -> Image.Image:
     try:
         with Image.open(path) as picture:
-            return np.asarray(picture.convert("RGB"))
+            return picture.convert(mode) if mode else picture.copy()
     except OSError as error:
         raise SettingsError(f"{path}: the training image cannot be read; check the data folder.") from error
+
+
+def pictures_in(folder: Path, pattern: str = "*.png") -> list[Path]:
+    """Return the pictures of a folder in order of name.
+
+    Raises
+    ------
+    SettingsError
+        Where there are none.
+    """
+    paths = sorted(folder.glob(pattern))
+    if not paths:
+        raise SettingsError(f"{folder}: there are no training images {pattern} here; check the data folder.")
+    return paths
 
 
 def rescaled(image: NDArray[np.uint8], factor: float) -> NDArray[np.uint8]:
@@ -61,10 +84,13 @@ def read_point_set(folder: Path, source: str, mpp: float, pixel_um: float, borde
     border_px : int
         Border without marks, in pixels of the images.
     """
+    paths = pictures_in(folder / "images")
     marks = read_points_csv(folder / "points.csv")
+    if absent := sorted(set(marks) - {path.name for path in paths}):
+        raise SettingsError(f"{folder}: points.csv names {absent[0]}, which is not among the images; fetch them all.")
     factor = mpp / pixel_um
     fields = []
-    for path in sorted((folder / "images").iterdir()):
+    for path in paths:
         rgb = rescaled(read_rgb(path), factor)
         border = round(border_px * factor)
         valid = np.zeros(rgb.shape[:2], np.bool_)
@@ -91,28 +117,20 @@ def patient_of(stem: str) -> str:
 def read_dsb2018(folder: Path, pixel_um: float) -> list[TrainingField]:
     """Read the bright-field images of DSB 2018: outlines of nuclei, no chromogen; scaled by their own nuclei."""
     fields = []
-    for path in sorted((folder / "images").iterdir()):
-        rgb = read_rgb(path)
-        labels = np.asarray(Image.open(folder / "labels" / path.name)).astype(np.int32)
+    for path in pictures_in(folder / "images"):
+        rgb, labels = read_rgb(path), read_labels(folder / "labels" / path.name)
         areas = np.bincount(labels.ravel())[1:]
+        if not areas.any():
+            continue  # without a nucleus its scale is unknown
         diameter_px = float(np.median(2 * np.sqrt(areas[areas > 0] / np.pi)))
         factor = NUCLEUS_DIAMETER_UM / pixel_um / diameter_px
         rgb = rescaled(rgb, factor)
         size = (rgb.shape[1], rgb.shape[0])
-        labels = cv2.resize(labels.astype(np.float32), size, interpolation=cv2.INTER_NEAREST).astype(np.int32)
+        # The exact variant picks the pixel under the new one's centre; the plain one is off by half a pixel.
+        labels = cv2.resize(labels.astype(np.float32), size, interpolation=cv2.INTER_NEAREST_EXACT).astype(np.int32)
         centres = centroids(labels)
-        fields.append(
-            TrainingField(
-                "dsb2018",
-                path.name,
-                path.stem,
-                rgb,
-                centres,
-                np.zeros(len(centres), np.int8),
-                labels,
-                np.ones(labels.shape, np.bool_),
-            )
-        )
+        negative, everywhere = np.zeros(len(centres), np.int8), np.ones(labels.shape, np.bool_)
+        fields.append(TrainingField("dsb2018", path.name, path.stem, rgb, centres, negative, labels, everywhere))
     return fields
 
 
@@ -131,7 +149,7 @@ def centroids(labels: NDArray[np.int32]) -> NDArray[np.float64]:
 def read_he(folder: Path, mpp: float, pixel_um: float) -> list[TrainingField]:
     """Read H&E pictures: no marks, but no chromogen anywhere."""
     fields = []
-    for path in sorted(folder.glob("*_he.png")):
+    for path in pictures_in(folder, "*_he.png"):
         rgb = rescaled(read_rgb(path), mpp / pixel_um)
         nowhere = np.zeros(rgb.shape[:2], np.bool_)
         calls = np.empty(0, np.int8)
@@ -141,11 +159,14 @@ def read_he(folder: Path, mpp: float, pixel_um: float) -> list[TrainingField]:
 
 def read_counted(folder: Path, mpp: float, pixel_um: float) -> dict[str, tuple[NDArray[np.uint8], int]]:
     """Read crops of which only the number of positive cells is known: name to (image, count)."""
-    with (folder / "counts.csv").open(newline="", encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream))
+    path = folder / "counts.csv"
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            counts = {row["image"]: int(row["lymphocytes"]) for row in csv.DictReader(stream)}
+    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
+        raise SettingsError(f"{path}: the counts cannot be read; check its columns image and lymphocytes.") from error
     return {
-        row["image"]: (rescaled(read_rgb(folder / "images" / row["image"]), mpp / pixel_um), int(row["lymphocytes"]))
-        for row in rows
+        name: (rescaled(read_rgb(folder / "images" / name), mpp / pixel_um), count) for name, count in counts.items()
     }
 
 

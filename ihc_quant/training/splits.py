@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ihc_quant.errors import SettingsError
 from ihc_quant.training.field import TrainingField
 
 IMAGE_FOLDS = 5
@@ -36,12 +37,18 @@ class Split:
 
 
 def split_by_patient(fields: Sequence[TrainingField], validation: Sequence[str], test: Sequence[str]) -> Split:
-    """Split fields whose group is a patient; the named patients validate and test, all others train."""
-    if set(validation) & set(test):
-        raise ValueError("a patient cannot both validate and test")
-    missing = (set(validation) | set(test)) - {field.group for field in fields}
-    if missing:
-        raise ValueError(f"no such patient: {', '.join(sorted(missing))}")
+    """Split fields whose group is a patient; the named patients validate and test, all others train.
+
+    Raises
+    ------
+    SettingsError
+        Where a patient is named that is not there, or is named for both.
+    """
+    if both := set(validation) & set(test):
+        raise SettingsError(f"patient {', '.join(sorted(both))} cannot both validate and test; name another.")
+    known = {field.group for field in fields}
+    if missing := (set(validation) | set(test)) - known:
+        raise SettingsError(f"no such patient: {', '.join(sorted(missing))}; there are {', '.join(sorted(known))}.")
     held_out = {*validation, *test}
     return Split(
         tuple(field for field in fields if field.group not in held_out),
@@ -53,11 +60,11 @@ def split_by_patient(fields: Sequence[TrainingField], validation: Sequence[str],
 def split_by_image(fields: Sequence[TrainingField]) -> Split:
     """Split fields whose group is the image: of every ``IMAGE_FOLDS`` the first tests and the second validates."""
     ordered = sorted(fields, key=lambda field: field.name)
-    part = [index % IMAGE_FOLDS for index in range(len(ordered))]
+    fold = {group: index % IMAGE_FOLDS for index, group in enumerate(dict.fromkeys(field.group for field in ordered))}
     return Split(
-        tuple(field for field, fold in zip(ordered, part, strict=True) if fold > 1),
-        tuple(field for field, fold in zip(ordered, part, strict=True) if fold == 1),
-        tuple(field for field, fold in zip(ordered, part, strict=True) if fold == 0),
+        tuple(field for field in ordered if fold[field.group] > 1),
+        tuple(field for field in ordered if fold[field.group] == 1),
+        tuple(field for field in ordered if fold[field.group] == 0),
     )
 
 
