@@ -184,8 +184,8 @@ def example_rows(
 ) -> list[GalleryRow]:
     """Return the rows of the gallery, chosen among the cells whose pixels were kept."""
     kept = np.array(measurement.examples, np.int64)
-    crops = load_crops(folder, len(kept))
     grid = measurement.network_grid
+    crops = load_crops(folder, len(kept), example_box(0.0, 0.0, grid.pixel_um).width)
     values = cells["p_positive"] if rule.mode == "network" else cells[rule.od_column]
     threshold = rule.p_threshold if rule.mode == "network" else rule.cuts_od[0]
     x_um, y_um = cells["x_um"][kept], cells["y_um"][kept]

@@ -174,7 +174,8 @@ class Measurement(SettingsPart):
 
     def provenance(self, calls: Mapping[str, Any]) -> Provenance:
         """Return where figures come from that are derived from this measurement with these call settings."""
-        settings = {"measurement": self.settings, "calls": dict(calls)}
+        # As they are read back: tuples become lists.
+        settings = json.loads(json.dumps({"measurement": self.settings, "calls": dict(calls)}))
         scored_by = f"ihc_quant {__version__}"
         measured_by = self.made_with.software
         return Provenance(

@@ -64,7 +64,10 @@ def folder_name(identifier: str) -> str:
     >>> folder_name("con")
     '%63on'
     """
-    name = quote(identifier, safe=" ()+,=@", errors="surrogatepass")
+    try:
+        name = quote(identifier, safe=" ()+,=@")
+    except UnicodeEncodeError:  # half a character, as odd arguments have
+        name = ""
     if name.startswith(".") or name.partition(".")[0].lower() in RESERVED_NAMES:
         name = f"%{ord(name[0]):02X}{name[1:]}"
     if name.endswith("."):

@@ -57,12 +57,11 @@ def save_crops(folder: Path, crops: NDArray[np.uint8]) -> None:
     write_whole(folder / PIXELS_FOLDER / "examples.png", encode_png(sheet))
 
 
-def load_crops(folder: Path, count: int) -> NDArray[np.uint8]:
-    """Return the crops of the example cells, uint8 (n, S, S, 3)."""
+def load_crops(folder: Path, count: int, side: int) -> NDArray[np.uint8]:
+    """Return ``count`` crops of example cells, uint8 (n, side, side, 3)."""
     path = folder / PIXELS_FOLDER / "examples.png"
     sheet = _rgb(path)
-    side = sheet.shape[1] // CROPS_PER_ROW
-    if sheet.shape[0] < side * -(-count // CROPS_PER_ROW):
+    if sheet.shape[:2] != (side * max(1, -(-count // CROPS_PER_ROW)), side * CROPS_PER_ROW):
         raise unreadable(path)
     places = [(side * (index // CROPS_PER_ROW), side * (index % CROPS_PER_ROW)) for index in range(count)]
     crops = [sheet[y : y + side, x : x + side] for y, x in places]

@@ -97,7 +97,10 @@ def plainly(command: Callable[P, R]) -> Callable[P, R]:
 
 @contextmanager
 def tile_progress(label: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar over the tiles of a slide on stderr; yields the function to call with (done, total)."""
+    """Show a bar over the tiles of a slide on a terminal; yields the function to call with (done, total)."""
+    if not errors.is_terminal:
+        yield lambda _done, _total: None
+        return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TextColumn("tiles"),
