@@ -150,6 +150,7 @@ def test_shipped_weights_say_what_they_are(path: Path) -> None:
     assert "not validated for CCR4" in card.validated_for
     assert {source.name for source in card.sources}.isdisjoint({"deepliif", "pd1_tma"})
     assert all(source.licence for source in card.sources)
+    assert not any(str(value).startswith("/") for value in card.training.values()), "no folder of anybody's machine"
     low, high = card.thresholds.uncertain
     assert low <= card.thresholds.positive <= high
 
