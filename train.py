@@ -279,10 +279,14 @@ def settings_of_run(settings: Settings, folder: Path) -> Settings:
     Raises
     ------
     SettingsError
-        Where training would go on with others.
+        Where training would go on with others, or where nobody can tell what a run to finish learned from.
     """
     path = folder / "settings.json"
     if not path.exists():
+        if settings.finish:
+            raise SettingsError(
+                f"{path} is missing, and with it what the run learned from; put it beside the checkpoint."
+            )
         return settings
     started = Settings(**(json.loads(path.read_text()) | {name: getattr(settings, name) for name in PLACE}))
     changed = [name for name, value in started.lesson().items() if value != settings.lesson()[name]]

@@ -185,7 +185,10 @@ def test_a_run_goes_on_with_the_settings_it_was_started_with(tmp_path: Path) -> 
     # To finish, none need be stated again: the split and the card are those of the run.
     finishing = train.Settings(data="here", finish=True)
     assert train.settings_of_run(finishing, tmp_path) == replace(TINY, data="here", finish=True, threads=2)
-    assert train.settings_of_run(finishing, tmp_path / "new") == finishing
+    assert train.settings_of_run(TINY, tmp_path / "new") == TINY
+    # Without them the test images could be ones that were learned from.
+    with pytest.raises(SettingsError, match="what the run learned from"):
+        train.settings_of_run(finishing, tmp_path / "new")
 
 
 def test_a_card_tells_what_was_learned_from_but_not_where_it_lay(split: Split) -> None:
