@@ -4,12 +4,14 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from ihc_quant.batch.cell_store import reading
 from ihc_quant.batch.manifest import ManifestRow
-from ihc_quant.batch.outputs import folder_name, write_whole
+from ihc_quant.batch.measurement import read_slide_json
+from ihc_quant.batch.outputs import RESULT_FILE, SLIDES_FOLDER, folder_name, write_whole
 from ihc_quant.batch.slide_job import SlideRun
-from ihc_quant.domain.outcome import BiopsyReport
+from ihc_quant.domain.outcome import BiopsyReport, Failed, SlideOutcome
 from ihc_quant.report.biopsy_page import SlidePictures, render_biopsy
-from ihc_quant.report.report_json import report_json
+from ihc_quant.report.report_json import outcome_from_json, report_json
 
 
 def write_biopsies(rows: Sequence[ManifestRow], runs: Mapping[str, SlideRun], out: Path) -> list[Path]:
@@ -20,7 +22,7 @@ def write_biopsies(rows: Sequence[ManifestRow], runs: Mapping[str, SlideRun], ou
     rows : sequence of ManifestRow
         The sections, in the order in which the reports show them.
     runs : mapping of slide_id to SlideRun
-        What became of each.
+        What became of each; their results lie in ``out``.
     out : Path
         Output folder of the run.
 
@@ -37,19 +39,62 @@ def write_biopsies(rows: Sequence[ManifestRow], runs: Mapping[str, SlideRun], ou
     pages = []
     for biopsy_id in dict.fromkeys(row.biopsy_id for row in rows):
         sections = [row for row in rows if row.biopsy_id == biopsy_id]
-        first = sections[0]
-        report = BiopsyReport(
-            biopsy_id, first.patient_id, first.site, tuple(runs[row.slide_id].outcome for row in sections)
-        )
-        folders = {row.slide_id: runs[row.slide_id].folder for row in sections}
-        pictures = {
-            slide_id: SlidePictures((folder / "overview.png").read_bytes(), (folder / "gallery.png").read_bytes())
-            for slide_id, folder in folders.items()
-            if folder is not None
-        }
-        target = out / "biopsies" / folder_name(biopsy_id)
-        text = json.dumps(report_json(report), indent=2, ensure_ascii=False, allow_nan=False)
-        write_whole(target / "report.json", (text + "\n").encode())
-        write_whole(target / "report.html", render_biopsy(report, pictures).encode())
-        pages.append(target / "report.html")
+        outcomes = tuple(runs[row.slide_id].outcome for row in sections)
+        pages.append(_write_report(BiopsyReport(biopsy_id, sections[0].patient_id, sections[0].site, outcomes), out))
     return pages
+
+
+def rewrite_biopsies(out: Path) -> list[Path]:
+    """Write the reports of a run again, from its earlier reports and its slides' results of now.
+
+    Returns
+    -------
+    list of Path
+        The pages; none where the run wrote no reports.
+
+    Raises
+    ------
+    OutputError
+        Where earlier results cannot be read back, or a report cannot be written.
+    """
+    pages = []
+    for path in sorted((out / "biopsies").glob("[!.]*/report.json")):
+        with reading(path):
+            values = json.loads(path.read_text(encoding="utf-8"))
+            earlier = [outcome_from_json(outcome) for outcome in values["outcomes"]]
+            report = BiopsyReport(
+                values["biopsy_id"],
+                values["patient_id"],
+                values["site"],
+                tuple(_outcome_now(outcome, out) for outcome in earlier),
+                tuple(values["flags"]),
+            )
+        pages.append(_write_report(report, out))
+    return pages
+
+
+def _outcome_now(earlier: SlideOutcome, out: Path) -> SlideOutcome:
+    """Return what a slide's results say now; what was said earlier where it has none."""
+    folder = _slide_folder(earlier, out)
+    return read_slide_json(folder)[0] if (folder / RESULT_FILE).is_file() else earlier
+
+
+def _slide_folder(outcome: SlideOutcome, out: Path) -> Path:
+    return out / SLIDES_FOLDER / folder_name(outcome.slide_id)
+
+
+def _write_report(report: BiopsyReport, out: Path) -> Path:
+    """Write the report of a biopsy and return its page."""
+    pictures = {}
+    for outcome in report.outcomes:
+        if not isinstance(outcome, Failed):
+            folder = _slide_folder(outcome, out)
+            with reading(folder):
+                pictures[outcome.slide_id] = SlidePictures(
+                    (folder / "overview.png").read_bytes(), (folder / "gallery.png").read_bytes()
+                )
+    target = out / "biopsies" / folder_name(report.biopsy_id)
+    text = json.dumps(report_json(report), indent=2, ensure_ascii=False, allow_nan=False)
+    write_whole(target / "report.json", (text + "\n").encode())
+    write_whole(target / "report.html", render_biopsy(report, pictures).encode())
+    return target / "report.html"

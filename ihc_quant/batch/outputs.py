@@ -23,6 +23,9 @@ from ihc_quant.errors import OutputError
 RESULT_FILE = "slide.json"
 """Every folder of results holds it; a folder without it is not ours to replace."""
 
+SLIDES_FOLDER = "slides"
+"""Folder of a run's output that holds one folder of results a slide."""
+
 LONGEST_NAME = 100
 """Longest folder name made from an identifier; file systems allow 255 bytes, network shares sometimes fewer."""
 

@@ -4,11 +4,12 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from ihc_quant.batch.biopsies import rewrite_biopsies
 from ihc_quant.batch.cell_store import CellWriter, read_metadata, read_tiles
 from ihc_quant.batch.derivation import CELLS_FILE, called, derive
 from ihc_quant.batch.exporting import GEOJSON_FILE
 from ihc_quant.batch.measurement import read_slide_json
-from ihc_quant.batch.outputs import RESULT_FILE, whole_folder, writing
+from ihc_quant.batch.outputs import RESULT_FILE, SLIDES_FOLDER, whole_folder, writing
 from ihc_quant.domain.outcome import SlideOutcome
 from ihc_quant.errors import OutputError
 from ihc_quant.scoring.calls import CallRule, call_cells
@@ -25,12 +26,36 @@ def slide_folders(out: Path) -> list[Path]:
     try:
         if (out / RESULT_FILE).is_file():
             return [out]
-        folders = sorted(path.parent for path in (out / "slides").glob(f"[!.]*/{RESULT_FILE}"))
+        folders = sorted(path.parent for path in (out / SLIDES_FOLDER).glob(f"[!.]*/{RESULT_FILE}"))
     except OSError as error:
         raise OutputError(f"{out}: this folder cannot be read; check its permissions.") from error
     if not folders:
         raise OutputError(f"{out}: there are no results of slides here; name the folder given to score with -o.")
     return folders
+
+
+def rescore(out: Path, rule_for: Callable[[float], CallRule]) -> list[SlideOutcome]:
+    """Call and score the cells of a run, or of one slide of it, again, and write the reports of its biopsies again.
+
+    Parameters
+    ----------
+    out : Path
+        Output folder of a run, or the folder of one slide in it.
+    rule_for : callable
+        Gives the rule, told the threshold of the weights' card.
+
+    Raises
+    ------
+    OutputError
+        Where the results cannot be read or written.
+    """
+    folders = slide_folders(out)
+    outcomes = [rescore_slide(folder, rule_for) for folder in folders]
+    # A page must not go on showing the figures of earlier settings.
+    home = folders[0].resolve().parent
+    if home.name == SLIDES_FOLDER:
+        rewrite_biopsies(home.parent)
+    return outcomes
 
 
 def rescore_slide(folder: Path, rule_for: Callable[[float], CallRule]) -> SlideOutcome:

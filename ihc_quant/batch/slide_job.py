@@ -13,7 +13,7 @@ from ihc_quant.batch.cell_store import CellWriter
 from ihc_quant.batch.derivation import CELLS_FILE, TILES_FILE, called, derive, tile_table, write_table
 from ihc_quant.batch.example_bank import cut_examples
 from ihc_quant.batch.measurement import MadeWith, Measurement, SlideFacts, WeightsUsed, WhiteAndStains
-from ihc_quant.batch.outputs import folder_name, whole_folder
+from ihc_quant.batch.outputs import SLIDES_FOLDER, folder_name, whole_folder
 from ihc_quant.batch.pixel_store import save_fragments, save_thumbnail
 from ihc_quant.batch.settings import COARSEST_MPP_UM, MeasureSettings
 from ihc_quant.batch.tile_stream import StepSeconds, TileWork, stream_tiles
@@ -130,7 +130,7 @@ def run_slide(
         with open_slide(task.path, mpp=task.mpp, series=task.series) as reader:
             require_fine_enough(reader.info, str(task.path), measure)
             slide_id = default_id(reader.info) if task.slide_id is None else task.slide_id
-            final = out / "slides" / folder_name(slide_id)
+            final = out / SLIDES_FOLDER / folder_name(slide_id)
             with whole_folder(final) as folder:
                 outcome = _score_into(folder, slide_id, task, reader, predictor, measure, rule, workers, on_progress)
         return SlideRun(outcome, final)

@@ -21,19 +21,16 @@ def rescore(
     compartment: options.Compartment = "cell",
     json: options.Json = False,
 ) -> None:
-    """Call and score measured cells again, at other settings, without slide or network."""
+    """Call and score measured cells again, at other settings, without slide or network; biopsies' reports follow."""
     options.call_rule(threshold, cuts, call_by, compartment, 0.5)
 
-    from ihc_quant.batch.rescoring import rescore_slide, slide_folders
+    from ihc_quant.batch import rescoring
     from ihc_quant.report.report_json import outcome_json
     from ihc_quant.report.slide_summary import summary_lines
 
-    outcomes = [
-        rescore_slide(
-            folder, lambda card_threshold: options.call_rule(threshold, cuts, call_by, compartment, card_threshold)
-        )
-        for folder in slide_folders(out)
-    ]
+    outcomes = rescoring.rescore(
+        out, lambda card_threshold: options.call_rule(threshold, cuts, call_by, compartment, card_threshold)
+    )
     if json:
         say_json({"slides": [outcome_json(outcome) for outcome in outcomes]})
         return

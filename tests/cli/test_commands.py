@@ -313,6 +313,14 @@ def test_demo_goes_on_after_a_damaged_slide(run: Any, tmp_path: Path, tiny_slide
     report = json.loads(Path("out/demo/biopsies/b/report.json").read_text())
     assert [outcome["outcome"] for outcome in report["outcomes"]] == ["failed", "scored"]
     assert report["complete"] is False
+    run("rescore", "out/demo", "--threshold", "0.99")
+    rescored = json.loads(Path("out/demo/biopsies/b/report.json").read_text())
+    assert rescored["outcomes"][0] == report["outcomes"][0]
+    assert rescored["outcomes"][1]["score"]["counts"] != report["outcomes"][1]["score"]["counts"]
+    assert Path("out/demo/biopsies/b/report.html").read_text() != page
+    run("rescore", "out/demo/slides/b-CCR4")
+    assert json.loads(Path("out/demo/biopsies/b/report.json").read_text()) == report
+    assert Path("out/demo/biopsies/b/report.html").read_text() == page
     for secret in ("a.tif", "b.tif", str(tmp_path)):
         assert secret not in page
         assert secret not in json.dumps(report)
