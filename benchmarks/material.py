@@ -25,7 +25,7 @@ SHARED_DATA = PROJECT.parent / "shared" / "data"
 """Real images; not a part of the project."""
 
 NODE_PICTURES = {
-    "pair1_cd3.png": GridBox(1376, 0, 2032, 1808),
+    "pair1_cd3.png": GridBox(1376, 16, 2032, 1808),
     "ihc_a.png": GridBox(816, 1232, 1952, 2032),
     "ihc_b.png": GridBox(64, 112, 720, 2032),
 }
