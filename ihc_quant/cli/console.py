@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from ihc_quant.errors import IhcQuantError, SlideError
+from ihc_quant.errors import IhcQuantError, OutputError, SlideError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -51,13 +51,22 @@ def printable(text: str) -> str:
 
 def say(line: str) -> None:
     """Print a line for people on stdout."""
-    typer.echo(printable(line))
+    _print(printable(line))
 
 
 def say_json(values: Mapping[str, Any]) -> None:
     """Print JSON on stdout."""
     # Everything beyond ASCII is escaped: the output is the same in every locale, and odd file names come back whole.
-    typer.echo(json.dumps(values, indent=2, allow_nan=False))
+    _print(json.dumps(values, indent=2, allow_nan=False))
+
+
+def _print(text: str) -> None:
+    try:
+        typer.echo(text)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(f"stdout: it cannot be written ({error.strerror}); send it to another place.") from error
 
 
 def note(line: str) -> None:

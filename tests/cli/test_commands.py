@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -334,3 +336,21 @@ def test_look_only_commands(run: Any, tiny_slide: Path) -> None:
     assert doctor.exit_code == 0, doctor.output
     assert "python" in doctor.stdout
     assert nothing_written()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_stdout_that_takes_nothing(tiny_slide: Path) -> None:
+    program = [sys.executable, "-c", "from ihc_quant.cli.main import main; main()", "inspect", str(tiny_slide)]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(program, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == console.EXIT_CANNOT_START
+    assert done.stderr.splitlines()[0] == (
+        "error stdout: it cannot be written (No space left on device); send it to another place."
+    )
+    assert "Traceback" not in done.stderr
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(program, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert "Traceback" not in done.stderr
+    assert "fault" not in done.stderr
