@@ -20,6 +20,9 @@ from ihc_quant.batch.outputs import final_place, writing
 from ihc_quant.domain.cell_table import COLUMNS, DERIVED_COLUMNS, CellTable, scalar_columns
 from ihc_quant.errors import OutputError
 
+CELLS_FILE = "cells.parquet"
+"""Name of the cell table in a slide's folder."""
+
 METADATA_KEY = b"ihc_quant"
 """Key of the Parquet metadata under which slots, settings and digests stand, as JSON."""
 

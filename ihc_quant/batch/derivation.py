@@ -13,7 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from ihc_quant.batch.cell_store import CELLS_FILE as CELLS_FILE
 from ihc_quant.batch.cell_store import read_columns, read_outlines
+from ihc_quant.batch.example_bank import first_drawn
 from ihc_quant.batch.measurement import Measurement, write_slide_json
 from ihc_quant.batch.outputs import write_whole
 from ihc_quant.batch.pixel_store import load_crops, load_fragments, load_thumbnail, unreadable
@@ -21,7 +23,15 @@ from ihc_quant.domain.geometry import Grid, GridBox
 from ihc_quant.domain.outcome import NoTissue, Scored, SlideOutcome
 from ihc_quant.domain.tile import Tile, TilePlan
 from ihc_quant.report.encoding import encode_png
-from ihc_quant.report.gallery import Example, GalleryRow, choose_examples, draw_gallery, example_box, outline_in
+from ihc_quant.report.gallery import (
+    EXAMPLES_PER_CALL,
+    Example,
+    GalleryRow,
+    choose_examples,
+    draw_gallery,
+    example_box,
+    outline_in,
+)
 from ihc_quant.report.overview import draw_overview
 from ihc_quant.scoring.blocks import count_blocks, cut_blocks
 from ihc_quant.scoring.calls import CallRule
@@ -29,7 +39,6 @@ from ihc_quant.scoring.counts import count_by_fragment, count_cells
 from ihc_quant.scoring.score import ScoreSettings, score_marker
 from ihc_quant.tissue.map import TissueMap
 
-CELLS_FILE = "cells.parquet"
 TILES_FILE = "tiles.parquet"
 
 TILE_COUNTS: tuple[str, ...] = ("negative", "one_plus", "two_plus", "three_plus")
@@ -189,7 +198,12 @@ def example_rows(
     values = cells["p_positive"] if rule.mode == "network" else cells[rule.od_column]
     threshold = rule.p_threshold if rule.mode == "network" else rule.cuts_od[0]
     x_um, y_um = cells["x_um"][kept], cells["y_um"][kept]
-    rows = choose_examples(values[kept], cells["grade"][kept], x_um, y_um, threshold=threshold)
+    grade = cells["grade"][kept]
+    rows = choose_examples(values[kept], grade, x_um, y_um, threshold=threshold)
+    # The kept cells are rich in rare kinds. Those of a call are drawn as if from all cells of that call.
+    drawn = first_drawn(kept, len(cells["grade"]), grade, EXAMPLES_PER_CALL)
+    plain = choose_examples(values[kept][drawn], grade[drawn], x_um[drawn], y_um[drawn], threshold=threshold)
+    places = [*(tuple(int(drawn[index]) for index in row.cells) for row in plain[:-1]), rows[-1].cells]
     outlines = read_outlines(folder / CELLS_FILE, kept)
     return [
         GalleryRow(
@@ -201,10 +215,10 @@ def example_rows(
                     float(cells["p_positive"][kept[index]]),
                     float(cells[rule.od_column][kept[index]]),
                 )
-                for index in row.cells
+                for index in chosen
             ),
         )
-        for row in rows
+        for row, chosen in zip(rows, places, strict=True)
     ]
 
 

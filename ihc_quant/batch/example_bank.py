@@ -5,8 +5,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ihc_quant.batch.cell_store import read_columns
-from ihc_quant.batch.derivation import CELLS_FILE
+from ihc_quant.batch.cell_store import CELLS_FILE, read_columns
 from ihc_quant.batch.pixel_store import save_crops
 from ihc_quant.domain.geometry import Grid
 from ihc_quant.report.gallery import example_box
@@ -32,10 +31,45 @@ def choose_bank(p_positive: NDArray[np.float32], od_cell: NDArray[np.float32], s
     """
     kind = np.minimum((p_positive * PROBABILITY_STEPS).astype(np.int64), PROBABILITY_STEPS - 1)
     kind = kind * (len(OD_CUTS) + 1) + np.searchsorted(OD_CUTS, od_cell, side="right")
-    order = np.random.default_rng(seed).permutation(len(kind))
+    order = draw_order(len(kind), seed)
     order = order[np.argsort(kind[order], kind="stable")]
     starts = np.searchsorted(kind[order], kind[order], side="left")
     return np.sort(order[np.arange(len(order)) - starts < PER_KIND]).astype(np.int64)
+
+
+def draw_order(count: int, seed: int = 0) -> NDArray[np.int64]:
+    """Return the rows of ``count`` cells in the order in which they are drawn."""
+    return np.random.default_rng(seed).permutation(count)
+
+
+def first_drawn(
+    kept: NDArray[np.int64], count: int, grade: NDArray[np.int8], per_grade: int = PER_KIND
+) -> NDArray[np.int64]:
+    """Return which kept cells would be there had cells been drawn without regard to their kind.
+
+    The cells of a grade that were drawn first were the first of their kinds too, so they are among the kept ones, save
+    where the threshold goes through a kind.
+
+    Parameters
+    ----------
+    kept : ndarray, shape (k,), int64
+        From ``choose_bank``.
+    count : int
+        Cells in all.
+    grade : ndarray, shape (k,), int8
+        Of the kept cells.
+    per_grade : int
+        At most so many cells of each grade, up to ``PER_KIND``.
+
+    Returns
+    -------
+    ndarray, shape (m,), int64
+        Ascending positions in ``kept``.
+    """
+    rank = np.empty(count, np.int64)
+    rank[draw_order(count)] = np.arange(count)
+    order = np.argsort(rank[kept])
+    return np.sort(np.concatenate([order[grade[order] == number][:per_grade] for number in range(4)]))
 
 
 def cut_examples(folder: Path, reader: SlideReader, grid: Grid) -> tuple[int, ...]:
