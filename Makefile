@@ -17,7 +17,7 @@ $(STAMP): requirements.txt pyproject.toml
 	  $(PYTHON) -m venv .uv && .uv/bin/python -m pip install --quiet uv; \
 	fi; \
 	[ -x $(BIN)/python ] || $$UV venv --quiet --python '>=3.11' $(VENV); \
-	$$UV pip install --quiet --python $(BIN)/python -r requirements.txt && \
+	$$UV pip install --quiet --compile-bytecode --python $(BIN)/python -r requirements.txt && \
 	$$UV pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -42,6 +42,8 @@ fix: setup
 bench: setup
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/tiling.py
+	$(BIN)/python benchmarks/reading_paths.py
 
 # The pins name versions and no index host.
 requirements:

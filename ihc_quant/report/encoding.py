@@ -10,6 +10,8 @@ from PIL import Image
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 JPEG_MAGIC = b"\xff\xd8\xff"
 
+PNG_LEVEL = 1
+"""zlib's fastest: four times as fast as its default, and the pictures grow by a fifth."""
 JPEG_QUALITY = 88
 """Fine enough for text on a picture; without chroma subsampling thin coloured outlines stay."""
 SMALLEST_SIDE_PX = 320
@@ -25,7 +27,7 @@ def encode_png(rgb: NDArray[np.uint8]) -> bytes:
         sRGB.
     """
     buffer = io.BytesIO()
-    _picture(rgb).save(buffer, format="PNG", compress_level=6)
+    _picture(rgb).save(buffer, format="PNG", compress_level=PNG_LEVEL)
     return buffer.getvalue()
 
 

@@ -5,7 +5,7 @@ The block bootstrap of ``ihc_quant.scoring.bootstrap`` stands beside them.
 
 from math import sqrt
 
-from scipy.stats import chi2, norm
+from scipy.special import chdtri, ndtri
 
 from ihc_quant.domain.score import Interval
 
@@ -40,7 +40,7 @@ def wilson_interval(positives: int, total: int, level: float = 0.95) -> Interval
     """
     if not 0 <= positives <= total or total == 0:
         raise ValueError(f"{positives} positive of {total} cells make no fraction")
-    z = float(norm.ppf(0.5 + level / 2))
+    z = float(ndtri(0.5 + level / 2))
     p, shrink = positives / total, 1 + z * z / total
     centre = (p + z * z / (2 * total)) / shrink
     half = z * sqrt(p * (1 - p) / total + z * z / (4 * total * total)) / shrink
@@ -81,8 +81,8 @@ def garwood_interval(count: int, area_mm2: float, level: float = 0.95) -> Interv
     if count < 0 or not area_mm2 > 0:
         raise ValueError(f"{count} cells in {area_mm2} mm² make no density")
     tail = (1 - level) / 2
-    low = float(chi2.ppf(tail, 2 * count)) / 2 if count else 0.0
-    high = float(chi2.ppf(1 - tail, 2 * count + 2)) / 2
+    low = float(chdtri(2 * count, 1 - tail)) / 2 if count else 0.0
+    high = float(chdtri(2 * count + 2, tail)) / 2
     return Interval(low / area_mm2, high / area_mm2, level, "exact Poisson (Garwood), cells taken as independent")
 
 
@@ -114,6 +114,6 @@ def grade_interval(grades: tuple[int, int, int, int], level: float = 0.95) -> In
         raise ValueError("no cells make no H-score")
     mean = sum(grade * n for grade, n in enumerate(grades)) / total
     variance = sum((grade - mean) ** 2 * n for grade, n in enumerate(grades)) / total
-    half = float(norm.ppf(0.5 + level / 2)) * sqrt(variance / total)
+    half = float(ndtri(0.5 + level / 2)) * sqrt(variance / total)
     low, high = max(0.0, 100 * (mean - half)), min(300.0, 100 * (mean + half))
     return Interval(low, high, level, "normal, cells taken as independent")

@@ -56,7 +56,7 @@ class MatchedCalls:
         )
 
 
-def fit_platt(calls: MatchedCalls) -> PlattScaling:
+def fit_platt(calls: MatchedCalls, weight: NDArray[np.float64] | None = None) -> PlattScaling:
     """Fit Platt scaling to the logits of the probabilities.
 
     The targets are drawn in from 0 and 1 as Platt does (Probabilistic outputs for support vector machines, 1999), so
@@ -66,6 +66,8 @@ def fit_platt(calls: MatchedCalls) -> PlattScaling:
     ----------
     calls : MatchedCalls
         Without both positive and negative cells nothing can be fitted, and the scaling changes nothing.
+    weight : ndarray, shape (n,), float64, optional
+        Weight of each cell; all weigh the same without.
 
     Returns
     -------
@@ -80,16 +82,16 @@ def fit_platt(calls: MatchedCalls) -> PlattScaling:
 
     def loss(parameters: NDArray[np.float64]) -> float:
         z = parameters[0] * logit + parameters[1]
-        return float(np.mean(np.logaddexp(0, z) - target * z))
+        return float(np.average(np.logaddexp(0, z) - target * z, weights=weight))
 
     slope, intercept = minimize(loss, np.array([1.0, 0.0]), method="Nelder-Mead").x
     return PlattScaling(float(slope), float(intercept))
 
 
-def log_loss(calls: MatchedCalls) -> float:
-    """Return the mean −log of the probability that was given to what is true; 0 without cells."""
+def log_loss(calls: MatchedCalls, weight: NDArray[np.float64] | None = None) -> float:
+    """Return the mean −log of the probability that was given to what is true, weighted; 0 without cells."""
     z = logit_of(calls.p_positive)
-    return float(np.mean(np.logaddexp(0, z) - calls.positive * z)) if len(calls) else 0.0
+    return float(np.average(np.logaddexp(0, z) - calls.positive * z, weights=weight)) if len(calls) else 0.0
 
 
 def logit_of(p: NDArray[np.float64]) -> NDArray[np.float64]:

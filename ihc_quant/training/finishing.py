@@ -21,7 +21,7 @@ from ihc_quant.training.figures import count_figures, held_out_figures
 from ihc_quant.training.operating_point import OperatingPoint, choose_operating_point
 from ihc_quant.training.splits import Split
 
-STAINED_SOURCES = ("cd138", "bcdata")
+STAINED_SOURCES = ("cd138", "bcdata", "painted")
 """Sources with a real chromogen, on which the operating point is chosen."""
 UNCERTAIN_HALF_WIDTH = 0.25
 """Calls with a calibrated probability this near to the threshold are uncertain."""

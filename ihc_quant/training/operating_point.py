@@ -4,15 +4,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ihc_quant.cells.find import CellSettings
-from ihc_quant.training.assessment import QUICK_THRESHOLD, FieldMaps, cells_of, detect_by_source, matched_calls
-from ihc_quant.training.calibration import PlattScaling, fit_platt, log_loss
+from ihc_quant.training.assessment import (
+    QUICK_THRESHOLD,
+    FieldCells,
+    FieldMaps,
+    cells_of,
+    detect_by_source,
+    matched_calls,
+)
+from ihc_quant.training.calibration import MatchedCalls, PlattScaling, fit_platt, log_loss
 
 CENTRE_THRESHOLDS = np.round(np.arange(0.15, 0.61, 0.05), 2)
 """Heights of a centre peak that are tried."""
-POSITIVE_THRESHOLDS = np.round(np.arange(0.2, 0.91, 0.05), 2)
-"""Calibrated probabilities that are tried as the threshold of a positive cell."""
+POSITIVE_THRESHOLDS = np.round(np.arange(0.3, 0.71, 0.05), 2)
+"""Calibrated probabilities that are tried as the threshold of a positive cell. Not far from one half: beyond, the
+wrongly found cells of one patient would overrule the calibration, and other tissues would be counted short."""
 CALIBRATION_ROUNDS = 8
 """Most corrections that are tried."""
 LEAST_GAIN = 0.01
@@ -63,13 +72,21 @@ def calibrate(results: Sequence[FieldMaps], pixel_um: float, settings: CellSetti
     """
     best, tried, loss = PlattScaling(), PlattScaling(), np.inf
     for _ in range(CALIBRATION_ROUNDS):
-        calls = matched_calls(cells_of(results, pixel_um, settings, tried))
+        calls, weight = balanced_calls(cells_of(results, pixel_um, settings, tried))
         # Where the pixels of a cell disagree, ever steeper scalings would gain ever less.
-        if not log_loss(calls) < loss * (1 - LEAST_GAIN):
+        if not log_loss(calls, weight) < loss * (1 - LEAST_GAIN):
             break
-        best, loss = tried, log_loss(calls)
-        tried = best.then(fit_platt(calls))
+        best, loss = tried, log_loss(calls, weight)
+        tried = best.then(fit_platt(calls, weight))
     return PlattScaling(round(best.slope, 5), round(best.intercept, 5))
+
+
+def balanced_calls(found: Sequence[FieldCells]) -> tuple[MatchedCalls, NDArray[np.float64]]:
+    """Return the matched cells of all sources and weights (n,) with which each source weighs the same."""
+    sources = dict.fromkeys(one.field.source for one in found)
+    parts = [matched_calls([one for one in found if one.field.source == source]) for source in sources]
+    weights = [np.full(len(part), 1 / max(1, len(part))) for part in parts]
+    return MatchedCalls.concatenate(parts), np.concatenate([np.empty(0), *weights])
 
 
 def choose_positive(
