@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ihc_quant.batch.cell_store import reading
+from ihc_quant.batch.flags import biopsy_flags
 from ihc_quant.batch.manifest import ManifestRow
 from ihc_quant.batch.measurement import read_slide_json
 from ihc_quant.batch.outputs import RESULT_FILE, SLIDES_FOLDER, folder_name, write_whole
@@ -40,7 +41,9 @@ def write_biopsies(rows: Sequence[ManifestRow], runs: Mapping[str, SlideRun], ou
     for biopsy_id in dict.fromkeys(row.biopsy_id for row in rows):
         sections = [row for row in rows if row.biopsy_id == biopsy_id]
         outcomes = tuple(runs[row.slide_id].outcome for row in sections)
-        pages.append(_write_report(BiopsyReport(biopsy_id, sections[0].patient_id, sections[0].site, outcomes), out))
+        flags = biopsy_flags(sections) + _weights_flags(outcomes, out)
+        report = BiopsyReport(biopsy_id, sections[0].patient_id, sections[0].site, outcomes, flags)
+        pages.append(_write_report(report, out))
     return pages
 
 
@@ -71,6 +74,16 @@ def rewrite_biopsies(out: Path) -> list[Path]:
             )
         pages.append(_write_report(report, out))
     return pages
+
+
+def _weights_flags(outcomes: Sequence[SlideOutcome], out: Path) -> tuple[str, ...]:
+    """Return for each set of weights that was used what it was tested on."""
+    used = [
+        read_slide_json(_slide_folder(outcome, out))[1].weights
+        for outcome in outcomes
+        if not isinstance(outcome, Failed)
+    ]
+    return tuple(dict.fromkeys(f"Weights {each.name} were tested on {each.validated_for}." for each in used))
 
 
 def _outcome_now(earlier: SlideOutcome, out: Path) -> SlideOutcome:

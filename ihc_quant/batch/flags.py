@@ -1,0 +1,53 @@
+"""What a reader of a biopsy's report must be told, read off the manifest: nothing is inferred from pixels here."""
+
+from collections.abc import Sequence
+
+from ihc_quant.batch.manifest import ManifestRow
+
+BROWN_CHROMOGENS = ("DAB",)
+"""Chromogens of melanin's colour."""
+CONTROL_MARKER = "negative_control"
+
+
+def biopsy_flags(sections: Sequence[ManifestRow]) -> tuple[str, ...]:
+    """Return sentences about what may fool the figures of a biopsy, for the sections that the manifest lists.
+
+    Parameters
+    ----------
+    sections : sequence of ManifestRow
+        All sections of one biopsy.
+    """
+    details = {row.slide_id: dict(row.details) for row in sections}
+    flags = []
+    if sections[0].site == "skin" and any(
+        row.stain.chromogen in BROWN_CHROMOGENS and "annotations" not in details[row.slide_id] for row in sections
+    ):
+        flags.append(
+            "Skin and a brown chromogen, and no region excludes the epidermis: melanin unmixes to the chromogen and "
+            "may be counted as stain."
+        )
+    unblocked = [row.slide_id for row in sections if "peroxidase_block" not in details[row.slide_id]]
+    if unblocked:
+        flags.append(
+            f"No peroxidase block is recorded for {', '.join(unblocked)}: eosinophils may be brown without antibody."
+        )
+    if not any(row.stain.marker == CONTROL_MARKER for row in sections):
+        flags.append("There is no control section without primary antibody: unspecific stain cannot be judged.")
+    flags += [flag for row in sections if (flag := _masked_epitope(row, details[row.slide_id]))]
+    return tuple(flags)
+
+
+def _masked_epitope(row: ManifestRow, details: dict[str, str]) -> str:
+    """Return the flag of a CCR4 section on or after anti-CCR4 treatment whose antibody may find its epitope masked."""
+    day, epitope = details.get("biopsy_day", ""), details.get("epitope", "")
+    try:
+        treated = float(day) >= 0
+    except ValueError:
+        treated = False
+    if row.stain.marker != "CCR4" or not treated or (epitope and "n-term" not in epitope.lower()):
+        return ""
+    state = f"{epitope} epitope" if epitope else "epitope not recorded"
+    return (
+        f"{row.slide_id} was taken on or after the start of treatment (day {day}, {state}): the drug may mask what the "
+        "antibody binds, and CCR4+ cells may be missed."
+    )
