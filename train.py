@@ -41,6 +41,7 @@ from ihc_quant.training.sources import (
     read_counted,
     read_dsb2018,
     read_he,
+    read_he_slide,
     read_point_set,
 )
 from ihc_quant.training.splits import Split, joined, split_by_image, split_by_patient
@@ -53,7 +54,7 @@ LICENCES = {  # what is learned from, and under which licence
     "bcdata": "none stated (BCData sample)",
     "dsb2018": "CC0 (Data Science Bowl 2018)",
     "painted": "this project's own painter",
-    "he": "none stated (lymph node, H&E)",
+    "he": "none stated (lymph node, H&E); OpenSlide test data (one H&E slide)",
 }
 
 PLACE = ("data", "weights", "threads", "finish")  # settings of where and how a run is done, not of what is learned
@@ -75,8 +76,9 @@ class Settings:
     cd138: int = 6  # images of marrow with CD138 in a batch
     bcdata: int = 2  # images of breast with Ki-67 in a batch
     dsb2018: int = 2  # images with outlined nuclei, without chromogen, in a batch
-    painted: int = 5  # painted images in a batch
-    he: int = 1  # images of H&E, where nothing is positive, in a batch
+    painted: int = 4  # painted images in a batch
+    he: int = 2  # images of H&E, where nothing is positive, in a batch
+    he_slide: str = "slides/no-mpp-jpeg2000.svs"  # an H&E slide in the data folder, at 0.5 µm per pixel; "" for none
     painted_fields: int = 320  # painted images to draw from
     painted_px: int = 320  # their side
     on_positive: float = 0.5  # share of crops placed around a positive cell, where there is one
@@ -119,6 +121,8 @@ def load_split(settings: Settings) -> Split:
     bcdata = read_point_set(folder / "labelled" / "bcdata", "bcdata", BCDATA_MPP, pixel_um, 0)
     dsb2018 = read_dsb2018(folder / "labelled" / "dsb2018", pixel_um)
     he = read_he(folder / "unlabelled" / "lymphnode_cd3", HE_MPP, pixel_um)
+    if settings.he_slide:
+        he += read_he_slide(folder / settings.he_slide, HE_MPP, pixel_um)
     painted = paint_fields(range(settings.painted_fields), settings.painted_px)
     return joined(
         [

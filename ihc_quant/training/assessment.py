@@ -19,6 +19,8 @@ from ihc_quant.stain.estimate import reference_stains
 from ihc_quant.training.calibration import MatchedCalls, PlattScaling
 from ihc_quant.training.field import UNKNOWN, TrainingField
 
+QUICK_CENTRE = 0.45
+"""Height of a centre peak from which a cell is found while the network still trains; earlier runs settled near it."""
 QUICK_THRESHOLD = 0.5
 """Probability from which a cell counts as positive while the network still trains."""
 
@@ -160,7 +162,7 @@ def quick_scores(network: CellNetwork, fields: Sequence[TrainingField], pixel_um
     A call of which a source has no cell is left out; without any cell the mean is 0.
     """
     scores = {}
-    found = cells_of(run_network(network, fields), pixel_um, CellSettings())
+    found = cells_of(run_network(network, fields), pixel_um, CellSettings(centre_threshold=QUICK_CENTRE))
     for source, detection in detect_by_source(found, QUICK_THRESHOLD).items():
         for call, counts in (("negative", detection.negative), ("positive", detection.positive)):
             if counts.tp + counts.fn:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ihc_quant.domain.stain import REFERENCE_DAB, REFERENCE_HEMATOXYLIN
-from ihc_quant.training.field import TrainingField
+from ihc_quant.training.field import UNKNOWN, TrainingField
 
 VECTORS = np.array(
     [
@@ -20,6 +20,8 @@ VECTORS = np.array(
     ]
 )
 """Rows: hematoxylin, DAB."""
+EOSIN_VECTORS = np.array([[0.2159, 0.8012, 0.5581], [0.0707, 0.9903, 0.1197]])
+"""Eosin as in QuPath 0.5's default for H&E, and as in Ruifrok and Johnston 2001."""
 NEAR_PX = 8
 """Cells this near to a crop stay: their peaks and calls reach into it."""
 
@@ -46,6 +48,8 @@ class AugmentationRanges:
         Largest standard deviation of the noise, in grey values.
     jpeg_low : int
         Lowest JPEG quality.
+    eosin_share : float
+        Share of images whose chromogen is shown as eosin: pink is no marker, however strong.
     """
 
     scale: float = 0.15
@@ -60,6 +64,7 @@ class AugmentationRanges:
     blur_px: float = 1.4
     noise: float = 5.0
     jpeg_low: int = 35
+    eosin_share: float = 0.08
 
 
 def augmented_crop(
@@ -94,7 +99,11 @@ def augmented_crop(
         points = points @ matrix[:, :2].T + matrix[:, 2]
         inside = ((points > -NEAR_PX) & (points < size_px + NEAR_PX)).all(axis=1)
         points, calls = points[inside], calls[inside]
-    rgb = restained(np.asarray(rgb, np.uint8), ranges, rng)
+    chromogen = VECTORS[1]
+    if rng.random() < ranges.eosin_share:
+        chromogen = EOSIN_VECTORS[rng.integers(len(EOSIN_VECTORS))]
+        calls = np.where(calls == UNKNOWN, calls, 0).astype(np.int8)
+    rgb = restained(np.asarray(rgb, np.uint8), ranges, rng, chromogen)
     rgb = rephotographed(rgb, ranges, rng)
     return TrainingField(
         field.source, field.name, field.group, rgb, points, calls, labels, valid, no_marker=field.no_marker
@@ -130,12 +139,26 @@ def between_pixel_centres(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.column_stack([turn, turn @ (0.5, 0.5) + shift - 0.5])
 
 
-def restained(rgb: NDArray[np.uint8], ranges: AugmentationRanges, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Return the image as another laboratory might have stained it, uint8 (H, W, 3)."""
+def restained(
+    rgb: NDArray[np.uint8],
+    ranges: AugmentationRanges,
+    rng: np.random.Generator,
+    chromogen: NDArray[np.float64] = VECTORS[1],
+) -> NDArray[np.uint8]:
+    """Return the image as another laboratory might have stained it, uint8 (H, W, 3).
+
+    Parameters
+    ----------
+    rgb : ndarray, shape (H, W, 3), uint8
+    ranges : AugmentationRanges
+    rng : Generator
+    chromogen : ndarray, shape (3,), float64
+        Stain vector that takes the place of DAB's.
+    """
     density = -np.log10((rgb.astype(np.float32) + 1) / 256)
     mixing = np.vstack([VECTORS, third_vector(VECTORS)])
     amounts = density.reshape(-1, 3) @ np.linalg.inv(mixing).astype(np.float32)
-    turned = VECTORS + rng.normal(0, ranges.vector, VECTORS.shape)
+    turned = np.stack([VECTORS[0], chromogen]) + rng.normal(0, ranges.vector, VECTORS.shape)
     turned /= np.linalg.norm(turned, axis=1, keepdims=True)
     residual = rng.uniform(ranges.residual_low, ranges.residual_high)
     factors = [log_uniform(rng, ranges.hematoxylin), log_uniform(rng, ranges.chromogen), residual]

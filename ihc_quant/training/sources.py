@@ -13,7 +13,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ihc_quant.annotation.points_csv import read_points_csv
+from ihc_quant.domain.geometry import Grid, GridBox, Mpp
 from ihc_quant.errors import SettingsError
+from ihc_quant.slide.opening import open_slide
+from ihc_quant.slide.resample import read_grid
 from ihc_quant.synthetic.field import paint_training_field
 from ihc_quant.training.field import TrainingField
 
@@ -27,6 +30,8 @@ LYSTO_MPP = 0.25
 """µm per pixel of the LYSTO crops; about 0.25 to 0.29, they may have been resized."""
 HE_MPP = 0.5
 """µm per pixel of the H&E lymph node; not stated. Its lymphocytes measure 10 pixels across, so it cannot be 0.25."""
+HE_PIECE_PX = 512
+"""Side of the pieces that an H&E slide is cut into, in pixels of the network."""
 NUCLEUS_DIAMETER_UM = 8.0
 """Median nuclear diameter to which images of unknown scale are brought."""
 
@@ -154,6 +159,27 @@ def read_he(folder: Path, mpp: float, pixel_um: float) -> list[TrainingField]:
         nowhere = np.zeros(rgb.shape[:2], np.bool_)
         calls = np.empty(0, np.int8)
         fields.append(TrainingField("he", path.name, path.stem, rgb, None, calls, None, nowhere, no_marker=True))
+    return fields
+
+
+def read_he_slide(path: Path, mpp: float, pixel_um: float) -> list[TrainingField]:
+    """Read an H&E slide in pieces of ``HE_PIECE_PX``: no marks, but no chromogen anywhere.
+
+    Raises
+    ------
+    SlideError
+        Where it cannot be read.
+    """
+    fields = []
+    with open_slide(path, mpp=Mpp.square(mpp)) as reader:
+        grid = Grid(pixel_um, reader.info.require_mpp())
+        extent = grid.extent(reader.info.size)
+        for y in range(0, extent.height - HE_PIECE_PX, HE_PIECE_PX):
+            for x in range(0, extent.width - HE_PIECE_PX, HE_PIECE_PX):
+                rgb = read_grid(reader, grid, GridBox(x, y, x + HE_PIECE_PX, y + HE_PIECE_PX))
+                nowhere, calls = np.zeros(rgb.shape[:2], np.bool_), np.empty(0, np.int8)
+                name = f"{path.name} {x} {y}"
+                fields.append(TrainingField("he", name, path.stem, rgb, None, calls, None, nowhere, no_marker=True))
     return fields
 
 
