@@ -13,7 +13,7 @@ class CellMaps:
     Attributes
     ----------
     centre : ndarray, shape (H, W), float32
-        A peak of about 1.5 µm standard deviation at the centre of each nucleus; its height is the confidence in the
+        A peak of about 1.3 µm standard deviation at the centre of each nucleus; its height is the confidence in the
         cell.
     extent : ndarray, shape (H, W), float32
         Probability that the pixel belongs to a nucleus.

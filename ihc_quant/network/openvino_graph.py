@@ -1,6 +1,6 @@
 """The network as an OpenVINO graph, built straight from its tensors.
 
-Tracing the PyTorch module would import torch and take ten seconds at every start; the graph below takes a tenth of one.
+Tracing the PyTorch module would import torch and take seconds at every start; the graph below takes a tenth of one.
 ``tests/network/test_predictor.py`` holds both to the same maps.
 """
 
