@@ -200,8 +200,8 @@ def draw_gallery(
     total = 2 * _EDGE_PX + _LABEL_PX + columns * (tile_w + _GAP_PX)
     notes = wrap(
         f"Each example is {width * pixel_um:.3g} µm wide; call: {rule}. p: the network's probability of positive. "
-        f"OD: mean chromogen OD (log10) over the cell; the cuts between 1+, 2+ and 3+ are not "
-        f"validated. Examples are drawn at random over the slide. {RESEARCH_USE_ONLY}",
+        f"OD: the chromogen OD (log10) that grades are taken from; the cuts between 1+, 2+ and 3+ are "
+        f"not validated. Examples are drawn at random over the slide. {RESEARCH_USE_ONLY}",
         _TEXT_PX - 2,
         total - 2 * _EDGE_PX,
     )
