@@ -9,13 +9,13 @@ from ihc_quant.batch.cell_store import CELLS_FILE, read_columns
 from ihc_quant.batch.pixel_store import save_crops
 from ihc_quant.domain.geometry import Grid
 from ihc_quant.report.gallery import example_box
+from ihc_quant.scoring.calls import QUPATH_CUTS_OD
 from ihc_quant.slide.reader import SlideReader
 from ihc_quant.slide.resample import read_grid
 
 PROBABILITY_STEPS = 10
-"""Cells are drawn from each tenth of ``p_positive`` …"""
-OD_CUTS = (0.2, 0.4, 0.6)
-"""… and each grade of optical density (QuPath's cuts), so that rare kinds are there."""
+"""Cells are drawn from each tenth of ``p_positive`` and each grade of optical density by QuPath's cuts, so that rare
+kinds are there."""
 PER_KIND = 8
 """Cells of each kind."""
 
@@ -30,7 +30,7 @@ def choose_bank(p_positive: NDArray[np.float32], od_cell: NDArray[np.float32], s
         The same cells each time.
     """
     kind = np.minimum((p_positive * PROBABILITY_STEPS).astype(np.int64), PROBABILITY_STEPS - 1)
-    kind = kind * (len(OD_CUTS) + 1) + np.searchsorted(OD_CUTS, od_cell, side="right")
+    kind = kind * (len(QUPATH_CUTS_OD) + 1) + np.searchsorted(QUPATH_CUTS_OD, od_cell, side="right")
     order = draw_order(len(kind), seed)
     order = order[np.argsort(kind[order], kind="stable")]
     starts = np.searchsorted(kind[order], kind[order], side="left")
