@@ -1,5 +1,6 @@
 """What a reader of a biopsy's report must be told, read off the manifest: nothing is inferred from pixels here."""
 
+import re
 from collections.abc import Sequence
 
 from ihc_quant.batch.manifest import ManifestRow
@@ -7,6 +8,8 @@ from ihc_quant.batch.manifest import ManifestRow
 BROWN_CHROMOGENS = ("DAB",)
 """Chromogens of melanin's colour."""
 CONTROL_MARKER = "negative_control"
+N_TERMINAL = re.compile(r"\b(n|nh2|amino)\W*term", re.IGNORECASE)
+"""However people write it: N-terminal, N terminus, Nterm, amino-terminal."""
 
 
 def biopsy_flags(sections: Sequence[ManifestRow]) -> tuple[str, ...]:
@@ -44,7 +47,7 @@ def _masked_epitope(row: ManifestRow, details: dict[str, str]) -> str:
         treated = float(day) >= 0
     except ValueError:
         treated = False
-    if row.stain.marker != "CCR4" or not treated or (epitope and "n-term" not in epitope.lower()):
+    if row.stain.marker != "CCR4" or not treated or (epitope and not N_TERMINAL.search(epitope)):
         return ""
     state = f"{epitope} epitope" if epitope else "epitope not recorded"
     return (

@@ -37,7 +37,11 @@ def test_a_missing_block_and_a_missing_control_are_flagged() -> None:
     [
         ("0", "", True),
         ("14", "N-terminal", True),
+        ("14", "N terminus", True),
+        ("14", "NH2-terminal, residues 1-29", True),
+        ("14", "amino terminus", True),
         ("14", "C-terminal", False),
+        ("14", "C terminus", False),
         ("-3", "", False),
         ("", "", False),
     ],
