@@ -87,7 +87,12 @@ def _weights_flags(outcomes: Sequence[SlideOutcome], out: Path) -> tuple[str, ..
 
 
 def _outcome_now(earlier: SlideOutcome, out: Path) -> SlideOutcome:
-    """Return what a slide's results say now; what was said earlier where it has none."""
+    """Return what a slide's results say now; what was said earlier where it has none, or failed.
+
+    In the folder of a slide that failed may lie the results of a run before that one.
+    """
+    if isinstance(earlier, Failed):
+        return earlier
     folder = _slide_folder(earlier, out)
     return read_slide_json(folder)[0] if (folder / RESULT_FILE).is_file() else earlier
 

@@ -43,7 +43,10 @@ def load_fragments(folder: Path, grid: Grid) -> TissueMap:
     fragments = _decoded(path, cv2.IMREAD_UNCHANGED)
     if fragments.ndim != 2:
         raise unreadable(path)
-    return TissueMap(fragments.astype(np.int16), grid)
+    try:
+        return TissueMap(fragments.astype(np.int16), grid)
+    except ValueError as error:
+        raise unreadable(path) from error
 
 
 def save_crops(folder: Path, crops: NDArray[np.uint8]) -> None:

@@ -6,16 +6,25 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ihc_quant.batch.biopsies import write_biopsies
 from ihc_quant.batch.cell_store import read_metadata
+from ihc_quant.batch.manifest import ManifestRow
 from ihc_quant.batch.measurement import read_slide_json
-from ihc_quant.batch.rescoring import rescore_slide, slide_folders
-from ihc_quant.domain.outcome import NoTissue, Scored
+from ihc_quant.batch.rescoring import rescore, rescore_slide, slide_folders
+from ihc_quant.batch.slide_job import SlideRun
+from ihc_quant.domain.outcome import Failed, NoTissue, Scored
+from ihc_quant.domain.stain import SectionStain
 from ihc_quant.errors import OutputError
 from ihc_quant.scoring.calls import CallRule
+from ihc_quant.slide.writing import write_pyramid
+
+CCR4 = SectionStain("CCR4", "DAB", chromogen_assumed=False)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -83,10 +92,6 @@ def test_export_of_earlier_calls_goes_and_own_files_stay(results: Path) -> None:
 
 
 def test_slide_without_tissue_is_rescored(score: Any, tmp_path: Path) -> None:
-    import numpy as np
-
-    from ihc_quant.slide.writing import write_pyramid
-
     write_pyramid(tmp_path / "white.tif", np.full((400, 400, 3), 244, np.uint8), 0.5)
     folder = score(tmp_path / "white.tif", tmp_path / "out").folder
     before = contents(folder)
@@ -134,6 +139,9 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "fragments of another": lambda folder: shutil.copy(
         folder / "pixels" / "examples.png", folder / "pixels" / "fragments.png"
     ),
+    "fragments with gaps": lambda folder: cv2.imwrite(
+        str(folder / "pixels" / "fragments.png"), np.full((9, 9), 7, np.uint16)
+    ),
     "examples of another": lambda folder: shutil.copy(
         folder / "pixels" / "fragments.png", folder / "pixels" / "examples.png"
     ),
@@ -163,3 +171,13 @@ def test_damaged_results_are_one_sentence_and_stay_as_they_are(results: Path, da
     assert str(results.parent) in str(caught.value)
     assert contents(results) == before
     assert [path.name for path in results.parent.iterdir()] == [results.name]
+
+
+def test_a_failed_section_does_not_come_back_from_an_earlier_run(results: Path) -> None:
+    out = results.parents[1]
+    row = ManifestRow(results.name, "b", "p", "skin", CCR4, Path("gone.tif"), None, None, ())
+    failed = Failed(results.name, CCR4, "the file is empty; copy it anew from its source")
+    write_biopsies([row], {results.name: SlideRun(failed, None)}, out)
+    page = (out / "biopsies" / "b" / "report.html").read_bytes()
+    rescore(out, lambda _: CallRule(p_threshold=0.9))
+    assert (out / "biopsies" / "b" / "report.html").read_bytes() == page
