@@ -48,6 +48,10 @@ class TorchPredictor:
         threads = max(1, usable_cores() // workers)
         if self._device.type == "cpu":
             torch.set_num_threads(threads)
+        else:
+            # By default convolutions would round to TF32 (10 bits) and choose their way anew, and figures would differ.
+            torch.backends.cudnn.allow_tf32 = False
+            torch.backends.cudnn.deterministic = True
         name = torch.cuda.get_device_name(self._device) if self._device.type == "cuda" else cpu_name()
         self.description = f"torch {torch.__version__}, float32, {name}, {workers} × {threads} threads"
 
