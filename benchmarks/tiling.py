@@ -191,7 +191,7 @@ def main() -> None:
     with node_slide(side_l0, side_l0) as (path, source), open_slide(path) as reader:
         overview, tissue = find_slide_tissue(reader, MeasureSettings())
         grid = Grid(predictor.card.pixel_um, reader.info.require_mpp())
-        slide = Slide(reader, tissue, estimate_white_point(overview).rgb, grid)
+        slide = Slide(reader, tissue, estimate_white_point(overview, tissue.grid.pixel_um).rgb, grid)
         whole = slide.run(untiled, predictor)
         for tiling in tilings():
             tiled = slide.run(tiling, predictor)
