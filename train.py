@@ -71,7 +71,7 @@ class Settings:
     pixel_um: float = 0.5  # µm per pixel that the network works at
     validation_patients: str = "006"  # CD138 groups that choose checkpoint and operating points, comma-separated
     test_patients: str = "003"  # CD138 groups that are looked at once
-    steps: int = 2400  # optimiser steps
+    steps: int = 2000  # optimiser steps
     size_px: int = 192  # side of a training image, a multiple of the network's stride
     cd138: int = 6  # images of marrow with CD138 in a batch
     bcdata: int = 2  # images of breast with Ki-67 in a batch

@@ -19,7 +19,7 @@ from ihc_quant.batch.example_bank import first_drawn
 from ihc_quant.batch.measurement import Measurement, write_slide_json
 from ihc_quant.batch.outputs import write_whole
 from ihc_quant.batch.pixel_store import load_crops, load_fragments, load_thumbnail, unreadable
-from ihc_quant.domain.geometry import Grid, GridBox
+from ihc_quant.domain.geometry import Grid, GridBox, Size
 from ihc_quant.domain.outcome import NoTissue, Scored, SlideOutcome
 from ihc_quant.domain.tile import Tile, TilePlan
 from ihc_quant.report.encoding import encode_png
@@ -145,6 +145,15 @@ def read_plan(folder: Path, measurement: Measurement) -> TilePlan:
     return TilePlan(measurement.network_grid, side, measurement.margin_px, tuple(tiles))
 
 
+def unread_tiles(plan: TilePlan, size_l0: Size) -> tuple[Tile, ...]:
+    """Return the tiles of the lattice that were not read, because no tissue was found in them; numbered from 0."""
+    extent, side = plan.grid.extent(size_l0), plan.tile_px
+    read = {(tile.core.x0, tile.core.y0) for tile in plan.tiles}
+    corners = [(x, y) for y in range(0, extent.height, side) for x in range(0, extent.width, side)]
+    cores = [GridBox(x, y, x + side, y + side) for x, y in corners if (x, y) not in read]
+    return tuple(Tile(index, core, core.grown(plan.margin_px)) for index, core in enumerate(cores))
+
+
 def count_tiles(folder: Path, tile: NDArray[np.int32], grade: NDArray[np.int8]) -> None:
     """Write the counts of each tile into the tile table."""
     path = folder / TILES_FILE
@@ -165,17 +174,19 @@ def draw_pictures(
     thumbnail = load_thumbnail(folder)
     if thumbnail.shape[:2] != tissue.fragments.shape:
         raise unreadable(folder / "pixels")
+    plan = read_plan(folder, measurement)
     overview = draw_overview(
         thumbnail,
         measurement.overview_grid,
         tissue.mask,
-        read_plan(folder, measurement),
+        plan,
         cells["x_l0"],
         cells["y_l0"],
         cells["positive"],
         slide_id=measurement.slide_id,
         marker=measurement.stain.marker,
         fragments=tissue.fragments,
+        excluded=unread_tiles(plan, Size(measurement.facts.width_px, measurement.facts.height_px)),
     )
     gallery = draw_gallery(
         example_rows(folder, measurement, rule, cells),

@@ -22,9 +22,7 @@ def biopsy_flags(sections: Sequence[ManifestRow]) -> tuple[str, ...]:
     """
     details = {row.slide_id: dict(row.details) for row in sections}
     flags = []
-    if sections[0].site == "skin" and any(
-        row.stain.chromogen in BROWN_CHROMOGENS and "annotations" not in details[row.slide_id] for row in sections
-    ):
+    if sections[0].site == "skin" and any(row.stain.chromogen in BROWN_CHROMOGENS for row in sections):
         flags.append(
             "Skin and a brown chromogen, and no region excludes the epidermis: melanin unmixes to the chromogen and "
             "may be counted as stain."

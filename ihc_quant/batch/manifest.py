@@ -36,6 +36,9 @@ OPTIONAL_COLUMNS: tuple[str, ...] = (
 )
 """Columns that may be missing or empty."""
 
+MANIFEST_COLUMNS: tuple[str, ...] = (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS)
+"""Header of a manifest, in order."""
+
 MOST_SERIES_DIGITS = 6
 """No file holds a million images."""
 
@@ -159,6 +162,8 @@ def _parse_row(cells: Mapping[str | None, Any], folder: Path) -> tuple[ManifestR
             faults.append(f"mpp: {text['mpp']!r} is no plausible number of µm per pixel; write for example 0.25")
     if text.get("fragments"):
         faults.append("fragments: sections cannot be split by fragments yet; leave it empty")
+    if text.get("annotations"):
+        faults.append("annotations: regions cannot be applied yet; leave it empty")
     if faults:
         return None, faults
     details = tuple(

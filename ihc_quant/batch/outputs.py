@@ -200,7 +200,10 @@ def _locked(final: Path) -> Iterator[None]:
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+            # A run that just ended may have removed the file between the two calls: then this lock guards nothing.
+            if not (lock.exists() and os.path.samestat(os.fstat(handle), lock.stat())):
+                raise BlockingIOError
+        except (BlockingIOError, FileNotFoundError) as error:
             raise OutputError(
                 f"{final}: another run is writing there; wait for it or name another folder with -o."
             ) from error

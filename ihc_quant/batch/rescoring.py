@@ -50,12 +50,13 @@ def rescore(out: Path, rule_for: Callable[[float], CallRule]) -> list[SlideOutco
         Where the results cannot be read or written.
     """
     folders = slide_folders(out)
-    outcomes = [rescore_slide(folder, rule_for) for folder in folders]
-    # A page must not go on showing the figures of earlier settings.
     home = folders[0].resolve().parent
-    if home.name == SLIDES_FOLDER:
-        rewrite_biopsies(home.parent)
-    return outcomes
+    try:
+        return [rescore_slide(folder, rule_for) for folder in folders]
+    finally:
+        # A page must not go on showing the figures of earlier settings, also where a later slide stopped the run.
+        if home.name == SLIDES_FOLDER:
+            rewrite_biopsies(home.parent)
 
 
 def rescore_slide(folder: Path, rule_for: Callable[[float], CallRule]) -> SlideOutcome:

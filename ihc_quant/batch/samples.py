@@ -12,15 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ihc_quant.batch.manifest import MANIFEST_COLUMNS
 from ihc_quant.slide.writing import write_pyramid
 from ihc_quant.synthetic.sample import PIXEL_UM, SECTION_UM, Biopsy, PaintedSection, grow_biopsies, paint_biopsy
 from ihc_quant.synthetic.truth import biopsy_facts, cell_columns, section_facts
-
-MANIFEST_COLUMNS: tuple[str, ...] = (
-    "slide_id", "biopsy_id", "patient_id", "site", "marker", "chromogen", "slide", "series", "fragments", "mpp",
-    "clone", "epitope", "peroxidase_block", "section_index", "section_thickness_um", "biopsy_day", "annotations",
-)  # fmt: skip
-"""Header of the manifest, in order (ARCHITECTURE.md)."""
 
 _QUALITY = 78
 

@@ -54,7 +54,8 @@ class CellSettings:
     membrane_inside_um : float
         How far the band in which the membrane is looked for reaches into the nucleus; outside it is the ring.
     membrane_cut_od : float
-        Mean density from which a sector of that band counts as stained: the 1+ cut, OD (log10).
+        Mean density from which a sector of that band counts as stained, OD (log10); QuPath's 1+ cut, and measured
+        with it whatever the cuts of a later grading are.
     positivity_radius_um : float
         ``p_positive`` is the mean positivity over the pixels of the nucleus this near to the peak: near enough to leave
         out the border, where the map turns from one cell to the next, and wide enough to average noise.

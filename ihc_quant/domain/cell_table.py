@@ -46,7 +46,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("od_nucleus_p90", "float32", "OD, log10", "90th percentile over the nucleus", True),
     Column("od_ring_p90", "float32", "OD, log10", "90th percentile over the ring", True),
     Column("od_cell_p90", "float32", "OD, log10", "90th percentile over nucleus and ring", True),
-    Column("membrane_completeness", "float32", "1", "share of 16 sectors of the ring above the 1+ cut", True),
+    Column("membrane_completeness", "float32", "1", "share of 16 sectors of the membrane band above OD 0.2", True),
     Column("outline", "outline", "1/8 network px", "x, y, x, y … of the nucleus, offsets from the centroid"),
     Column("tile", "int32", "", "index of the tile that owns the cell"),
     Column("fragment", "int16", "", "number of the tissue fragment, from 1"),

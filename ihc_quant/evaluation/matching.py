@@ -179,7 +179,7 @@ def detect(
     radius_um : float
         Greatest distance of a pair.
     found_counts, true_counts : ndarray, shape (n,) and (m,), bool, optional
-        False in a border that people did not mark (see ``inside``). A point there may be the partner of one that
+        False in a border that people did not mark (the rim of a tile). A point there may be the partner of one that
         counts, but left alone it is no error, and a pair whose true point does not count is none either.
     """
     matches = match_points(found_um, true_um, radius_um)
@@ -228,12 +228,4 @@ def detect_by_class(
         positive=chosen(found_positive, true_positive),
         negative=chosen(~found_positive, ~true_positive),
         either=chosen(np.ones(len(found_um), bool), np.ones(len(true_um), bool)),
-    )
-
-
-def inside(points_um: NDArray[np.float64], width_um: float, height_um: float, border_um: float) -> NDArray[np.bool_]:
-    """Return which points (x, y) lie at least ``border_um`` inside an image of that size, all in µm."""
-    x, y = points_um[:, 0], points_um[:, 1]
-    return np.asarray(
-        (x >= border_um) & (x < width_um - border_um) & (y >= border_um) & (y < height_um - border_um), np.bool_
     )

@@ -93,21 +93,6 @@ def format_method(interval: Interval) -> str:
     return f"{method}, not reliable: {interval.note}" if interval.note else f"{method}, not reliable"
 
 
-def format_with_interval(estimate: Estimate) -> str:
-    """Return the figure and, in brackets, the bounds of its first interval.
-
-    Examples
-    --------
-    >>> wilson = Interval(0.101, 0.1482, 0.95, "Wilson")
-    >>> format_with_interval(Estimate(0.123, "fraction", (wilson,)))
-    '12.3 % (10.1–14.8)'
-    """
-    figure = format_estimate(estimate)
-    if estimate.value is None or not estimate.intervals:
-        return figure
-    return f"{figure} ({format_bounds(estimate, estimate.intervals[0])})"
-
-
 def format_chromogen(stain: SectionStain) -> str:
     """Return the chromogen, with a word where it was not stated but assumed.
 

@@ -130,13 +130,14 @@ def score_marker(
     fraction, density, h = positive_fraction(counts), positive_density_per_mm2(counts), h_score(counts)
     fraction_estimate = Estimate(None, "fraction", reason=NO_CELLS)
     h_estimate = Estimate(None, "H-score", reason=NO_CELLS)
-    density_estimate = Estimate(None, "cells/mm²", reason=NO_AREA)
+    density_estimate = Estimate(None, "cells/mm²", reason=NO_CELLS if counts.area_um2 > 0 else NO_AREA)
     if fraction is not None and h is not None:
         wilson = wilson_interval(counts.positive, counts.total, settings.level)
         fraction_estimate = Estimate(fraction, "fraction", _both(wilson, boot.fraction))
         grades = (counts.negative, counts.one_plus, counts.two_plus, counts.three_plus)
         h_estimate = Estimate(h, "H-score", _both(grade_interval(grades, settings.level), boot.h_score))
-    if density is not None:
+    # An area without a single cell says that cells were missed rather than that none is positive.
+    if density is not None and counts.total:
         garwood = garwood_interval(counts.positive, counts.area_um2 / 1e6, settings.level)
         density_estimate = Estimate(density, "cells/mm²", _both(garwood, boot.density_per_mm2))
     cautions = _cautions(counts, settings)

@@ -141,6 +141,8 @@ def open_tiff(path: Path, *, slide_id: str, name: str, mpp: Mpp | None, series: 
         with tifffile_errors(name, SlideUnreadable):
             images = list(tiff.series)
             chosen = _choose_image(images, series, name)
+            if any(page is not None and page.parent is not tiff for page in images[chosen].pages):
+                raise SlideUnreadable(name, "its pixels lie in other files; export the slide as one file")
             levels = _levels(images[chosen], path.stat().st_size, name)
             stated = stated_mpp(tiff, levels[0].page, chosen)
             info = _slide_info(path, slide_id, tiff, levels, facts.calibration(*stated, mpp))

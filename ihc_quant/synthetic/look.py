@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ihc_quant.domain.stain import StainVector
+from ihc_quant.stain.estimate import angle_degrees
 
 SAMPLE_HEMATOXYLIN = StainVector.of("hematoxylin", 0.668, 0.660, 0.344)
 """Hematoxylin of the sample slides only; training never draws a vector near it."""
@@ -175,12 +176,6 @@ def draw_look(rng: np.random.Generator) -> Look:
         noise=float(rng.uniform(0.3, 4.0)),
         warp_um=float(rng.uniform(0.3, 0.75)),
     )
-
-
-def angle_degrees(one: StainVector, other: StainVector) -> float:
-    """Return the angle between two stain vectors, in degrees."""
-    cosine = one.red * other.red + one.green * other.green + one.blue * other.blue
-    return math.degrees(math.acos(min(1.0, cosine)))
 
 
 def _jitter(rng: np.random.Generator, vector: StainVector, degrees: float) -> StainVector:

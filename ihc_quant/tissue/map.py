@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from ihc_quant.domain.geometry import Box, Grid
 
@@ -28,22 +27,23 @@ class TissueMap:
     grid: Grid
     mask: NDArray[np.bool_] = field(init=False)
     _sums: "_AreaSums" = field(init=False, repr=False)
-    _fragment_sums: "tuple[_AreaSums, ...]" = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.fragments.ndim != 2 or self.fragments.dtype != np.int16 or 0 in self.fragments.shape:
             raise ValueError(f"fragments are int16 of shape (H, W), got {self.fragments.dtype} {self.fragments.shape}")
         if self.fragments.min() < 0:
             raise ValueError("fragments are numbered from 1, 0 is no tissue")
+        present = np.bincount(self.fragments.ravel())[1:] > 0
+        if not present.all():
+            raise ValueError(f"fragments are numbered without gaps, {int(np.argmin(present)) + 1} is missing")
         mask = self.fragments > 0
         object.__setattr__(self, "mask", mask)
-        object.__setattr__(self, "_sums", _AreaSums.of(mask, 0, 0))
-        object.__setattr__(self, "_fragment_sums", _sums_by_fragment(self.fragments))
+        object.__setattr__(self, "_sums", _AreaSums.of(mask))
 
     @property
     def fragment_count(self) -> int:
         """How many fragments there are; the highest number."""
-        return len(self._fragment_sums)
+        return int(self.fragments.max())
 
     def area_um2(self) -> float:
         """Return the area of all tissue, in µm²."""
@@ -82,18 +82,6 @@ class TissueMap:
         """
         return self._sums.pixels_in(self._on_grid(box)) * self.grid.pixel_um**2
 
-    def fragment_area_in(self, box: Box, fragment: int) -> float:
-        """Return the area of one fragment within a box of the level-0 plane, in µm².
-
-        Raises
-        ------
-        IndexError
-            Where there is no such fragment.
-        """
-        if not 1 <= fragment <= self.fragment_count:
-            raise IndexError(f"there are {self.fragment_count} fragments, none with number {fragment}")
-        return self._fragment_sums[fragment - 1].pixels_in(self._on_grid(box)) * self.grid.pixel_um**2
-
     def _on_grid(self, box: Box) -> Box:
         x, y = self.grid.scale_x, self.grid.scale_y
         return Box(box.x0 / x, box.y0 / y, box.x1 / x, box.y1 / y)
@@ -101,18 +89,16 @@ class TissueMap:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _AreaSums:
-    """Summed-area table of a mask that begins at column ``left`` and row ``top`` of the map."""
+    """Summed-area table of a mask."""
 
     table: NDArray[np.int64]
-    left: int
-    top: int
 
     @classmethod
-    def of(cls, mask: NDArray[np.bool_], left: int, top: int) -> "_AreaSums":
+    def of(cls, mask: NDArray[np.bool_]) -> "_AreaSums":
         table = np.zeros((mask.shape[0] + 1, mask.shape[1] + 1), np.int64)
         np.cumsum(mask, axis=0, dtype=np.int64, out=table[1:, 1:])
         np.cumsum(table[1:, 1:], axis=1, out=table[1:, 1:])
-        return cls(table, left, top)
+        return cls(table)
 
     def pixels_in(self, box: Box) -> float:
         """Return how many mask pixels, in fractions, lie in a box in pixels of the map."""
@@ -122,19 +108,9 @@ class _AreaSums:
     def _until(self, x: float, y: float) -> float:
         """Return the mask pixels left of ``x`` and above ``y``; bilinear, which is exact for square pixels."""
         rows, columns = self.table.shape[0] - 1, self.table.shape[1] - 1
-        x, y = min(max(x - self.left, 0.0), columns), min(max(y - self.top, 0.0), rows)
+        x, y = min(max(x, 0.0), columns), min(max(y, 0.0), rows)
         column, row = min(int(x), columns - 1), min(int(y), rows - 1)
         right, down = x - column, y - row
         a, b = float(self.table[row, column]), float(self.table[row, column + 1])
         c, d = float(self.table[row + 1, column]), float(self.table[row + 1, column + 1])
         return float((1 - down) * ((1 - right) * a + right * b) + down * ((1 - right) * c + right * d))
-
-
-def _sums_by_fragment(fragments: NDArray[np.int16]) -> tuple[_AreaSums, ...]:
-    """Return the summed-area table of each fragment over the box around it."""
-    sums = []
-    for number, place in enumerate(ndimage.find_objects(fragments), start=1):
-        if place is None:
-            raise ValueError(f"fragments are numbered without gaps, {number} is missing")
-        sums.append(_AreaSums.of(fragments[place] == number, place[1].start, place[0].start))
-    return tuple(sums)

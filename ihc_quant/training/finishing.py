@@ -22,9 +22,11 @@ from ihc_quant.training.operating_point import OperatingPoint, choose_operating_
 from ihc_quant.training.splits import Split
 
 STAINED_SOURCES = ("cd138", "bcdata", "painted")
-"""Sources with a real chromogen, on which the operating point is chosen."""
+"""Sources with a chromogen, real or painted, on which the operating point is chosen; each weighs the same."""
 UNCERTAIN_HALF_WIDTH = 0.25
 """Calls with a calibrated probability this near to the threshold are uncertain."""
+LARGE_BIAS_POINTS = 3.0
+"""A mean error of the percentage from which the card names it among the known failures."""
 LICENCE = (
     "Research use only: learned in part from image sets that state no licence (see sources). "
     "The code's licence does not extend to these weights."
@@ -105,11 +107,20 @@ def finish_weights(
         split=split.groups(),
         seed=int(settings["seed"]),
         metrics=metrics,
-        known_failures=KNOWN_FAILURES,
+        known_failures=(*KNOWN_FAILURES, *biases(metrics)),
         training=dict(settings),
     )
     target.with_name(f"{target.name}.json").write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return card
+
+
+def biases(metrics: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return a sentence for each source whose percentage is off by ``LARGE_BIAS_POINTS`` or more on the test part."""
+    return tuple(
+        f"on {source} the percentage of positive cells is off by {bias:+.1f} points on average"
+        for source, figures in metrics.items()
+        if (bias := figures.get("percent_positive_bias_points")) is not None and abs(bias) >= LARGE_BIAS_POINTS
+    )
 
 
 def thresholds_of(point: OperatingPoint) -> Thresholds:

@@ -21,9 +21,9 @@ def test_a_documented_biopsy_of_a_node_has_no_flags() -> None:
     assert biopsy_flags([section(peroxidase_block="H2O2", epitope="C-terminal", biopsy_day="3"), CONTROL]) == ()
 
 
-def test_melanin_is_flagged_in_skin_until_a_region_excludes_it() -> None:
+def test_melanin_is_flagged_in_skin_alone() -> None:
     assert any("melanin" in flag for flag in biopsy_flags([section("skin")]))
-    assert not any("melanin" in flag for flag in biopsy_flags([section("skin", annotations="epidermis.geojson")]))
+    assert not any("melanin" in flag for flag in biopsy_flags([section("lymph_node")]))
 
 
 def test_a_missing_block_and_a_missing_control_are_flagged() -> None:

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ihc_quant.batch import samples
+from ihc_quant.batch.manifest import MANIFEST_COLUMNS
 from ihc_quant.synthetic.field import SAMPLE_SEEDS
 from ihc_quant.synthetic.sample import grow_biopsy
 
@@ -31,7 +32,7 @@ def test_manifest_slides_and_truth_agree(written: Path, shipped: bool) -> None:
     with (folder / "manifest.csv").open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)
         rows = list(reader)
-        assert tuple(reader.fieldnames or ()) == samples.MANIFEST_COLUMNS
+        assert tuple(reader.fieldnames or ()) == MANIFEST_COLUMNS
     facts = json.loads((folder / "truth" / "biopsies.json").read_text(encoding="utf-8"))
     sections = {section["slide_id"]: section for biopsy in facts["biopsies"] for section in biopsy["sections"]}
     assert set(sections) == {row["slide_id"] for row in rows}

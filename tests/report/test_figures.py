@@ -12,7 +12,6 @@ from ihc_quant.report.figures import (
     format_chromogen,
     format_estimate,
     format_method,
-    format_with_interval,
     one_line,
     positive_cells,
 )
@@ -54,13 +53,13 @@ def test_bounds_have_the_digits_of_their_estimate() -> None:
 
 def test_the_bounds_of_nothing_found_keep_useful_digits() -> None:
     interval = Interval(0.0, 73.76, 0.95, "Poisson")
-    assert format_with_interval(Estimate(0.0, "cells/mm²", (interval,))) == "0 cells/mm² (0–73.8)"
+    assert format_bounds(Estimate(0.0, "cells/mm²", (interval,)), interval) == "0–73.8"
     interval = Interval(0.0, 0.0076, 0.95, "Wilson")
-    assert format_with_interval(Estimate(0.0, "fraction", (interval,))) == "0 % (0–0.8)"
+    assert format_bounds(Estimate(0.0, "fraction", (interval,)), interval) == "0–0.8"
 
 
 def test_a_figure_that_cannot_be_made_states_its_reason() -> None:
-    text = format_with_interval(Estimate(None, "H-score", reason="no cells were found"))
+    text = format_estimate(Estimate(None, "H-score", reason="no cells were found"))
     assert text == "not evaluable: no cells were found"
 
 

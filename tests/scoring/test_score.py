@@ -60,7 +60,7 @@ def test_a_score_holds_its_figures_inside_their_intervals(one: CellCounts, other
             assert estimate.value is not None
             assert interval.low - 1e-9 <= estimate.value <= interval.high + 1e-9
     assert (score.positive_fraction.value is None) == (both.total == 0)
-    assert (score.positive_density_per_mm2.value is None) == (both.area_um2 == 0)
+    assert (score.positive_density_per_mm2.value is None) == (both.area_um2 == 0 or both.total == 0)
 
 
 def test_no_cells_give_a_reason_and_never_zero() -> None:
@@ -68,7 +68,8 @@ def test_no_cells_give_a_reason_and_never_zero() -> None:
     assert score.positive_fraction.value is None
     assert "no cells" in score.positive_fraction.reason
     assert score.h_score.value is None
-    assert score.positive_density_per_mm2.value == 0, "no positive cell in a known area is a density"
+    assert score.positive_density_per_mm2.value is None, "an area without a cell says that cells were missed"
+    assert score_marker("CD4", CellCounts(negative=9, area_um2=1e6), None).positive_density_per_mm2.value == 0
     assert score_marker("CD4", CellCounts(), None).positive_density_per_mm2.reason == "no tissue was analysed"
     assert h_score(CellCounts()) is None
 

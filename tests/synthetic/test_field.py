@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from ihc_quant.stain.estimate import angle_degrees
 from ihc_quant.synthetic.field import SAMPLE_SEEDS, PaintedField, paint_training_field
-from ihc_quant.synthetic.look import KEPT_APART_DEGREES, SAMPLE_DAB, SAMPLE_HEMATOXYLIN, angle_degrees, draw_look
+from ihc_quant.synthetic.look import KEPT_APART_DEGREES, SAMPLE_DAB, SAMPLE_HEMATOXYLIN, draw_look
 
 SEEDS = (1, 9, 19, 101, 118)
 

@@ -37,8 +37,7 @@ def test_areas_of_a_partition_add_up_to_the_whole(tissue: TissueMap, cuts_x: lis
     xs, ys = [-1e3, *sorted(cuts_x), 1e4], [-1e3, *sorted(cuts_y), 1e4]
     boxes = [Box(x0, y0, x1, y1) for x0, x1 in pairwise(xs) for y0, y1 in pairwise(ys)]
     assert sum(tissue.area_in(box) for box in boxes) == pytest.approx(tissue.area_um2(), abs=1e-6)
-    for number, area in enumerate(tissue.fragment_areas_um2(), start=1):
-        assert sum(tissue.fragment_area_in(box, number) for box in boxes) == pytest.approx(area, abs=1e-6)
+    assert sum(tissue.fragment_areas_um2()) == pytest.approx(tissue.area_um2(), abs=1e-6)
 
 
 @given(maps, st.floats(-40, 200), st.floats(-40, 200), st.floats(0, 150), st.floats(0, 150))
@@ -53,8 +52,6 @@ def test_the_area_of_a_box_is_the_overlap_with_each_pixel(
         down = min(box.y1, (row + 1) * GRID.scale_y) - max(box.y0, row * GRID.scale_y)
         wanted += max(0.0, across) * max(0.0, down) * GRID.mpp.x * GRID.mpp.y
     assert tissue.area_in(box) == pytest.approx(wanted, abs=1e-6)
-    parts = sum(tissue.fragment_area_in(box, number) for number in range(1, tissue.fragment_count + 1))
-    assert parts == pytest.approx(wanted, abs=1e-6)
 
 
 @given(maps)
@@ -82,8 +79,6 @@ def test_areas_are_in_square_micrometres() -> None:
     assert tissue.area_um2() == 48.0
     assert tissue.fragment_areas_um2() == (32.0, 16.0)
     assert tissue.mask.tolist() == [[True, True, False], [False, False, True]]
-    with pytest.raises(IndexError, match="none with number 3"):
-        tissue.fragment_area_in(Box(0, 0, 1, 1), 3)
 
 
 @pytest.mark.parametrize(
