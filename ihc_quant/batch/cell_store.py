@@ -141,9 +141,9 @@ def read_columns(path: Path, names: list[str]) -> dict[str, NDArray[Any]]:
     OutputError
         Where the file is missing, damaged or no cell table.
     """
-    with reading(path):
-        table = pq.read_table(path, columns=names)
-        return {name: table.column(name).to_numpy() for name in names}
+    # One column after the other: all at once would stand in memory twice, as Arrow's and as ours.
+    with reading(path), pq.ParquetFile(path) as file:
+        return {name: file.read(columns=[name]).column(name).to_numpy() for name in names}
 
 
 def read_tiles(path: Path) -> Iterator[CellTable]:
