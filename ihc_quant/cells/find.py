@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ihc_quant.cells.absorption import nuclear_density
 from ihc_quant.cells.instances import grow_nuclei
 from ihc_quant.cells.measurement import measure_nuclei, measure_stain
 from ihc_quant.cells.outlines import trace_outlines
@@ -46,6 +47,9 @@ class CellSettings:
     least_area_um2 : float
         A smaller nucleus is taken as not outlined (QuPath's least area by default is 10 µm²) and gets a disc of
         ``default_diameter_um``, less what its neighbours own, so that every cell found has an area.
+    least_nuclear_od : float
+        Mean optical density (log10, over the three channels) below which a nucleus is taken for a hole in stained
+        tissue and dropped. Of 12,000 nuclei that people marked or the painter knows, 1 in 200 lies below it.
     default_diameter_um : float
         Diameter of that disc: a small lymphocyte's nucleus, cut.
     ring_um : float
@@ -67,6 +71,7 @@ class CellSettings:
     nucleus_radius_um: float = 12.0
     valley_um: float = 4.0
     least_area_um2: float = 10.0
+    least_nuclear_od: float = 0.06
     default_diameter_um: float = 6.0
     ring_um: float = 2.0
     membrane_inside_um: float = 1.0
@@ -80,7 +85,7 @@ class CellSettings:
         for name in ("peak_distance_um", "nucleus_radius_um", "default_diameter_um", "ring_um"):
             if not 0 < getattr(self, name) <= 50:
                 raise ValueError(f"{name} lies above 0 and up to 50 µm, got {getattr(self, name)}")
-        for name in ("valley_um", "least_area_um2", "membrane_inside_um", "positivity_radius_um"):
+        for name in ("valley_um", "least_area_um2", "least_nuclear_od", "membrane_inside_um", "positivity_radius_um"):
             if not 0 <= getattr(self, name) <= 1000:
                 raise ValueError(f"{name} lies between 0 and 1000, got {getattr(self, name)}")
 
@@ -101,7 +106,8 @@ def find_cells(
     """Find and measure the cells of one tile.
 
     A cell belongs to the tile whose core holds the pixel of its peak; its place is the centroid of its nucleus. Cells
-    whose centroid lies outside tissue (fragment 0) are dropped. Rows are ordered by the peak, row by row. The same
+    whose centroid lies outside tissue (fragment 0) and holes that were taken for cells (``least_nuclear_od``) are
+    dropped. Rows are ordered by the peak, row by row. The same
     maps give the same rows however they were cut into tiles, as long as the margin is wide enough.
 
     Parameters
@@ -150,10 +156,11 @@ def find_cells(
     nuclei = measure_nuclei(labels, len(peaks), read.y0, read.x0)
     x_px, y_px = nuclei.centroid_x[chosen], nuclei.centroid_y[chosen]
     fragment = np.asarray(fragment_at(x_px * grid.scale_x, y_px * grid.scale_y), np.int16)
-    in_tissue = fragment > 0
-    if not in_tissue.any():
+    dark = nuclear_density(labels, image.rgb, stains, len(peaks))[chosen] >= settings.least_nuclear_od
+    kept = dark & (fragment > 0)
+    if not kept.any():
         return CellTable.empty()
-    chosen, fragment, x_px, y_px = chosen[in_tissue], fragment[in_tissue], x_px[in_tissue], y_px[in_tissue]
+    chosen, fragment, x_px, y_px = chosen[kept], fragment[kept], x_px[kept], y_px[kept]
     owned = (chosen + 1).astype(np.int32)
     stain = measure_stain(
         add_rings(labels, settings.ring_um / px),

@@ -296,7 +296,7 @@ def _legend(draw: ImageDraw.ImageDraw, place: tuple[int, int], any_excluded: boo
         draw.rectangle((x, y + 28, x + 18, y + 44), outline=EXCLUDED_COLOUR, width=2)
         draw.line((x, y + 28, x + 18, y + 44), fill=EXCLUDED_COLOUR)
         draw.line((x, y + 44, x + 18, y + 28), fill=EXCLUDED_COLOUR)
-        write(draw, (x + 34, y + 26), "tissue excluded", _TEXT_PX)
+        write(draw, (x + 34, y + 26), "tile not read", _TEXT_PX)
 
 
 def _colour_bar(sheet: _Sheet, end: float, cells: str, any_positive: bool) -> None:
