@@ -17,7 +17,7 @@ from ihc_quant.training.augmentation import (
     restained,
 )
 from ihc_quant.training.batches import BatchDrawer
-from ihc_quant.training.field import TrainingField
+from ihc_quant.training.field import UNKNOWN, TrainingField
 
 MakeField = Callable[..., TrainingField]
 RANGES = AugmentationRanges()
@@ -82,15 +82,25 @@ def test_squares_are_turned_and_mirrored(make_field: MakeField) -> None:
 def test_squares_are_placed_around_positive_cells_where_wanted(make_field: MakeField) -> None:
     field = make_field(size_px=256)
     lone = np.where(np.arange(len(field.calls)) == 0, 1, 0).astype(np.int8)
+    brown = replace(RANGES, eosin_share=0.0)
     hits = []
     for wanted in (0.0, 1.0):
         crops = [
-            augmented_crop(replace(field, calls=lone), 64, RANGES, np.random.default_rng(seed), on_positive=wanted)
+            augmented_crop(replace(field, calls=lone), 64, brown, np.random.default_rng(seed), on_positive=wanted)
             for seed in range(20)
         ]
         hits.append(sum((crop.calls == 1).any() for crop in crops))
     assert hits[1] == 20
     assert hits[0] < 10
+
+
+def test_a_chromogen_shown_as_eosin_is_no_marker(make_field: MakeField) -> None:
+    field = make_field()
+    calls = np.resize(np.array([1, 0, UNKNOWN], np.int8), len(field.calls))
+    pink = replace(RANGES, eosin_share=1.0)
+    crop = augmented_crop(replace(field, calls=calls), 64, pink, np.random.default_rng(1), on_positive=1.0)
+    assert set(crop.calls.tolist()) <= {0, UNKNOWN}
+    assert len(crop.calls)
 
 
 def test_the_same_chance_gives_the_same_picture_and_another_another(make_field: MakeField) -> None:
