@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from ihc_quant.domain.measurement_error import MeasurementError as MeasurementError
 from ihc_quant.errors import WeightsError
 
 WEIGHTS_FOLDER = Path(__file__).resolve().parents[2] / "weights"
@@ -94,7 +95,20 @@ class DataSource(CardPart):
 
 
 class WeightsCard(CardPart):
-    """All that is stated of a set of weights."""
+    """All that is stated of a set of weights.
+
+    Attributes
+    ----------
+    figures_of : str
+        Which weights the figures were measured on where that is not these themselves: "the fold models of the same
+        recipe; these weights retrain it on everything".
+    started_from : str
+        SHA-256 of the weights that the training started from; empty where it started from chance.
+    measurement : tuple of MeasurementError
+        The network's own error, one entry a source; empty where it was not measured.
+    metrics : dict
+        Figures by source, and within a source by group and by reliability bin where they were made.
+    """
 
     name: str
     created: str
@@ -112,6 +126,9 @@ class WeightsCard(CardPart):
     metrics: dict[str, Any]
     known_failures: tuple[str, ...]
     training: dict[str, Any]
+    figures_of: str = ""
+    started_from: str = ""
+    measurement: tuple[MeasurementError, ...] = ()
 
 
 def file_sha256(path: Path) -> str:

@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from ihc_quant.errors import WeightsError
-from ihc_quant.network.card import WEIGHTS_FOLDER, WeightsCard, file_sha256, read_card, resolve_card
+from ihc_quant.network.card import WEIGHTS_FOLDER, MeasurementError, WeightsCard, file_sha256, read_card, resolve_card
 from ihc_quant.network.weights import load_arrays, load_weights, save_arrays
 
 SHIPPED = sorted(WEIGHTS_FOLDER.glob("*.json"))
@@ -51,6 +51,53 @@ def test_a_card_with_impossible_values_is_refused(card_path: Path, part: str, na
     card_path.write_text(json.dumps(card))
     with pytest.raises(WeightsError, match="not a valid"):
         load_weights(card_path)
+
+
+MEASURED = {
+    "source": "cd138",
+    "marker": "CD138",
+    "tissue": "marrow",
+    "how": "out-of-fold, by patient",
+    "images": 101,
+    "patients": 5,
+    "bias_points": -0.4,
+    "sd_points": 2.2,
+    "positive_cells": 186,
+    "negative_cells": 2205,
+    "sensitivity": 0.965,
+    "specificity": 0.998,
+}
+
+
+def test_the_measured_error_comes_back_and_an_older_card_has_none(card_path: Path) -> None:
+    card = json.loads(card_path.read_text())
+    for name in ("measurement", "figures_of", "started_from"):
+        del card[name]
+    card_path.write_text(json.dumps(card))
+    assert read_card(card_path).measurement == ()
+    card_path.write_text(json.dumps(card | {"measurement": [MEASURED], "figures_of": "folds", "started_from": "ab"}))
+    back = read_card(card_path)
+    assert back.measurement == (MeasurementError(**MEASURED),)  # type: ignore[arg-type]
+    assert WeightsCard.model_validate_json(back.model_dump_json()) == back
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"surprise": 1},
+        {"patients": 102},
+        {"sd_points": -1.0},
+        {"bias_points": float("nan")},
+        {"sensitivity": None},
+        {"sensitivity": 1.1},
+        {"negative_cells": 0},
+    ],
+)
+def test_an_error_that_nobody_can_have_measured_is_refused(card_path: Path, change: dict[str, Any]) -> None:
+    card = json.loads(card_path.read_text())
+    card_path.write_text(json.dumps(card | {"measurement": [MEASURED | change]}))
+    with pytest.raises(WeightsError, match="not a valid"):
+        read_card(card_path)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe\x00"])
