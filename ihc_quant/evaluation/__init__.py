@@ -1,1 +1,1 @@
-"""Agreement of the machine with people: matching of cells, F1 and errors of counts."""
+"""Agreement of the machine with people: matching of cells, F1, panoptic quality, errors of counts."""
