@@ -7,7 +7,7 @@ from pathlib import Path
 from ihc_quant.batch.cell_store import reading
 from ihc_quant.batch.flags import biopsy_flags
 from ihc_quant.batch.manifest import ManifestRow
-from ihc_quant.batch.measurement import read_slide_json
+from ihc_quant.batch.measurement import WeightsUsed, read_slide_json
 from ihc_quant.batch.outputs import RESULT_FILE, SLIDES_FOLDER, folder_name, write_whole
 from ihc_quant.batch.slide_job import SlideRun
 from ihc_quant.domain.outcome import BiopsyReport, Failed, SlideOutcome
@@ -83,7 +83,13 @@ def _weights_flags(outcomes: Sequence[SlideOutcome], out: Path) -> tuple[str, ..
         for outcome in outcomes
         if not isinstance(outcome, Failed)
     ]
-    return tuple(dict.fromkeys(f"Weights {each.name} were tested on {each.validated_for}." for each in used))
+    return tuple(dict.fromkeys(map(weights_flag, used)))
+
+
+def weights_flag(weights: WeightsUsed) -> str:
+    """Return what weights were tested on, and which weights that were if not these themselves."""
+    tested = f"Weights {weights.name} were tested on {weights.validated_for}."
+    return f"{tested} The figures are those of {weights.figures_of}." if weights.figures_of else tested
 
 
 def _outcome_now(earlier: SlideOutcome, out: Path) -> SlideOutcome:

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from ihc_quant.batch.cell_store import CELLS_FILE as CELLS_FILE
 from ihc_quant.batch.cell_store import read_columns, read_outlines
 from ihc_quant.batch.example_bank import first_drawn
-from ihc_quant.batch.measurement import Measurement, write_slide_json
+from ihc_quant.batch.measurement import Measurement, WeightsUsed, write_slide_json
 from ihc_quant.batch.outputs import write_whole
 from ihc_quant.batch.pixel_store import load_crops, load_fragments, load_thumbnail, unreadable
 from ihc_quant.domain.geometry import Grid, GridBox, Size
+from ihc_quant.domain.measurement_error import MeasurementError
 from ihc_quant.domain.outcome import NoTissue, Scored, SlideOutcome
 from ihc_quant.domain.tile import Tile, TilePlan
 from ihc_quant.report.encoding import encode_png
@@ -37,6 +38,7 @@ from ihc_quant.scoring.blocks import count_blocks, cut_blocks
 from ihc_quant.scoring.calls import CallRule
 from ihc_quant.scoring.counts import count_by_fragment, count_cells
 from ihc_quant.scoring.score import ScoreSettings, score_marker
+from ihc_quant.scoring.uncertain import count_uncertain
 from ihc_quant.tissue.map import TissueMap
 
 TILES_FILE = "tiles.parquet"
@@ -86,12 +88,22 @@ def derive(folder: Path, measurement: Measurement, rule: CallRule, timings: Mapp
                 count_cells(cells["grade"], tissue.area_um2()),
                 count_blocks(cells["x_um"], cells["y_um"], cells["fragment"], cells["grade"], blocks),
                 settings,
+                errors=errors_of(measurement.weights, rule),
+                uncertain=count_uncertain(cells["p_positive"], measurement.weights.uncertain)
+                if rule.mode == "network"
+                else None,
             ),
             count_by_fragment(cells["grade"], cells["fragment"], areas),
             provenance,
         )
     write_slide_json(folder, outcome, measurement, timings)
     return outcome
+
+
+def errors_of(weights: WeightsUsed, rule: CallRule) -> tuple[MeasurementError, ...] | None:
+    """Return the network's measured error; None where it does not hold, because cells are called otherwise."""
+    as_measured = rule.mode == "network" and rule.p_threshold == weights.positive_threshold
+    return weights.measurement if as_measured or not weights.measurement else None
 
 
 def called(measured: Mapping[str, Any], rule: CallRule) -> dict[str, Any]:

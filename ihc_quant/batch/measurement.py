@@ -14,6 +14,7 @@ from ihc_quant.batch.cell_store import reading
 from ihc_quant.batch.outputs import RESULT_FILE, write_whole
 from ihc_quant.batch.settings import SettingsPart, settings_sha256
 from ihc_quant.domain.geometry import Grid, Mpp
+from ihc_quant.domain.measurement_error import MeasurementError
 from ihc_quant.domain.outcome import SlideOutcome
 from ihc_quant.domain.provenance import Provenance
 from ihc_quant.domain.stain import SectionStain
@@ -21,7 +22,7 @@ from ihc_quant.errors import OutputError
 from ihc_quant.network.card import WeightsCard
 from ihc_quant.report.report_json import outcome_from_json, outcome_json
 
-SCHEMA: Literal["ihc_quant/slide/1"] = "ihc_quant/slide/1"
+SCHEMA: Literal["ihc_quant/slide/2"] = "ihc_quant/slide/2"
 """Name and version of the layout of ``slide.json``."""
 
 LIBRARIES: tuple[str, ...] = (
@@ -80,6 +81,8 @@ class WeightsUsed(SettingsPart):
     validated_for: str
     positive_threshold: float
     uncertain: tuple[float, float]
+    figures_of: str
+    measurement: tuple[MeasurementError, ...]
 
     @classmethod
     def of(cls, card: WeightsCard) -> "WeightsUsed":
@@ -91,6 +94,8 @@ class WeightsUsed(SettingsPart):
             validated_for=card.validated_for,
             positive_threshold=card.thresholds.positive,
             uncertain=card.thresholds.uncertain,
+            figures_of=card.figures_of,
+            measurement=card.measurement,
         )
 
 

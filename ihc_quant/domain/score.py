@@ -100,6 +100,72 @@ class Estimate:
 
 
 @dataclass(frozen=True, slots=True)
+class UncertainCalls:
+    """Cells whose probability lies in the band within which the weights' card takes a call as uncertain.
+
+    Attributes
+    ----------
+    low, high : float
+        The band of ``p_positive``; the upper end is no longer in it.
+    cells, total : int
+        Cells in the band, of all cells.
+    share : Estimate
+        ``cells`` over ``total``.
+    fraction_if_negative, fraction_if_positive : Estimate
+        The positive fraction if all of them were called negative, or positive; cells below the band are negative and
+        cells above it positive.
+    """
+
+    low: float
+    high: float
+    cells: int
+    total: int
+    share: Estimate
+    fraction_if_negative: Estimate
+    fraction_if_positive: Estimate
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.low <= self.high <= 1 or not 0 <= self.cells <= self.total:
+            raise ValueError(f"no band holds {self.cells} of {self.total} cells from {self.low} to {self.high}")
+
+
+@dataclass(frozen=True, slots=True)
+class CorrectedFraction:
+    """The positive fraction corrected for the network's miscalls, if these were as frequent as on one image set.
+
+    Attributes
+    ----------
+    measured_on : str
+        Marker and tissue of that set, as a page prints it.
+    fraction : Estimate
+        A sensitivity figure, not a result; its interval is the one of sampling with the uncertainty of the correction.
+    """
+
+    measured_on: str
+    fraction: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkError:
+    """What is known of the network's own error.
+
+    Attributes
+    ----------
+    statement : str
+        On what it was measured and for what it was not, or that it is unknown; as a page prints it.
+    corrected : tuple of CorrectedFraction
+        One for each set that it was measured on.
+    """
+
+    statement: str
+    corrected: tuple[CorrectedFraction, ...] = ()
+
+
+UNKNOWN_ERROR = NetworkError("measurement error unknown: the card of the weights states none")
+"""What a page says where nobody measured how far the network is off."""
+
+
+@dataclass(frozen=True, slots=True)
 class MarkerScore:
     """Scores of one marker on one section.
 
@@ -110,13 +176,17 @@ class MarkerScore:
     counts : CellCounts
         What everything below is derived from; ``counts.total`` is the printed denominator.
     positive_fraction : Estimate
-        Positive cells over all nucleated cells, 0 to 1.
+        Positive cells over all nucleated cells, 0 to 1. Its intervals hold sampling alone, but for the last one where
+        the network's own error is known: that holds both.
     positive_density_per_mm2 : Estimate
         Positive cells over the analysed area.
     h_score : Estimate
         0 to 300.
     cautions : tuple of str
         Sentences that must stand beside the figures, for example "low count".
+    uncertain : UncertainCalls or None
+        None where cells were not called by the network's probability.
+    network_error : NetworkError
     """
 
     marker: str
@@ -125,3 +195,5 @@ class MarkerScore:
     positive_density_per_mm2: Estimate
     h_score: Estimate
     cautions: tuple[str, ...] = ()
+    uncertain: UncertainCalls | None = None
+    network_error: NetworkError = UNKNOWN_ERROR

@@ -84,6 +84,13 @@ class Thresholds(CardPart):
     positive: float = Field(gt=0, lt=1)
     uncertain: tuple[float, float]
 
+    @model_validator(mode="after")
+    def _runs_upwards(self) -> "Thresholds":
+        low, high = self.uncertain
+        if not 0 <= low <= high <= 1:
+            raise ValueError(f"the band of uncertain calls lies within 0 to 1, got {low} to {high}")
+        return self
+
 
 class DataSource(CardPart):
     """A set that the weights learned from or were tested on."""

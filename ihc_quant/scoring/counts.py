@@ -5,6 +5,9 @@ from numpy.typing import NDArray
 
 from ihc_quant.domain.score import CellCounts
 
+NO_CELLS = "no cells were found in the analysed tissue"
+"""Why figures over cells have no value."""
+
 
 def count_cells(grade: NDArray[np.int8], area_um2: float) -> CellCounts:
     """Count the cells of each grade.

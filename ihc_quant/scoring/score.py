@@ -1,8 +1,10 @@
 """Counts to the scores of one marker on one section."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ihc_quant.domain.score import CellCounts, Estimate, Interval, MarkerScore
+from ihc_quant.domain.measurement_error import MeasurementError
+from ihc_quant.domain.score import CellCounts, Estimate, Interval, MarkerScore, UncertainCalls
 from ihc_quant.scoring.blocks import BLOCK_UM, BlockCounts
 from ihc_quant.scoring.bootstrap import (
     BOOTSTRAP_DRAWS,
@@ -12,9 +14,10 @@ from ihc_quant.scoring.bootstrap import (
     BlockIntervals,
     block_intervals,
 )
+from ihc_quant.scoring.counts import NO_CELLS
 from ihc_quant.scoring.intervals import garwood_interval, grade_interval, wilson_interval
+from ihc_quant.scoring.network_error import MEASUREMENT_DRAWS, carry_error
 
-NO_CELLS = "no cells were found in the analysed tissue"
 NO_AREA = "no tissue was analysed"
 
 
@@ -31,9 +34,11 @@ class ScoreSettings:
     block_um : float
         Side of the blocks of the bootstrap, µm.
     draws, seed : int
-        Of the bootstrap.
+        Of the bootstrap; the seed also of the simulated measurement error.
     min_blocks : int
         Fewer blocks make the bootstrap unreliable.
+    measurement_draws : int
+        Of the simulated measurement error.
     """
 
     level: float = 0.95
@@ -43,14 +48,15 @@ class ScoreSettings:
     draws: int = BOOTSTRAP_DRAWS
     seed: int = BOOTSTRAP_SEED
     min_blocks: int = MIN_BLOCKS
+    measurement_draws: int = MEASUREMENT_DRAWS
 
     def __post_init__(self) -> None:
         if not 0.5 <= self.level < 1:
             raise ValueError(f"confidence lies between 0.5 and 1, got {self.level}")
         if not 0 <= self.insufficient_below <= self.low_below:
             raise ValueError(f"{self.insufficient_below} and {self.low_below} cells do not ascend")
-        if not self.block_um > 0 or self.draws < 100 or self.min_blocks < 2:
-            raise ValueError("blocks have a size, and the bootstrap takes at least 100 draws and 2 blocks")
+        if not self.block_um > 0 or min(self.draws, self.measurement_draws) < 100 or self.min_blocks < 2:
+            raise ValueError("blocks have a size, and there are at least 100 draws and 2 blocks")
 
 
 def h_score(counts: CellCounts) -> float | None:
@@ -91,7 +97,13 @@ def positive_density_per_mm2(counts: CellCounts) -> float | None:
 
 
 def score_marker(
-    marker: str, counts: CellCounts, blocks: BlockCounts | None, settings: ScoreSettings | None = None
+    marker: str,
+    counts: CellCounts,
+    blocks: BlockCounts | None,
+    settings: ScoreSettings | None = None,
+    *,
+    errors: Sequence[MeasurementError] | None = (),
+    uncertain: UncertainCalls | None = None,
 ) -> MarkerScore:
     """Score one marker on one section.
 
@@ -105,23 +117,30 @@ def score_marker(
         The same cells by block; None leaves the block bootstrap out.
     settings : ScoreSettings, optional
         Levels, limits and seed.
+    errors : sequence of MeasurementError or None
+        The network's own error, from the weights' card; None where these calls are not those it was measured with.
+    uncertain : UncertainCalls, optional
+        Of the same cells.
 
     Returns
     -------
     MarkerScore
         Each figure with the interval that takes cells as independent first and the block bootstrap second, where there
-        is one. Without cells (or area) a figure is None and states the reason.
+        is one; the positive fraction with the one that holds the network's error too last, where that is known. Without
+        cells (or area) a figure is None and states the reason.
 
     Raises
     ------
     ValueError
-        Where blocks and counts do not hold the same cells.
+        Where blocks, counts and uncertain calls are not of the same cells.
     """
     settings = settings or ScoreSettings()
     if blocks is not None:
         of_blocks = blocks.total()
         if (of_blocks.total, of_blocks.positive) != (counts.total, counts.positive):
             raise ValueError(f"blocks hold {of_blocks.total} cells, {of_blocks.positive} positive; counts are {counts}")
+    if uncertain is not None and uncertain.total != counts.total:
+        raise ValueError(f"uncertain calls are of {uncertain.total} cells, counts of {counts.total}")
     boot = BlockIntervals(None, None, None)
     if blocks is not None and counts.total:
         boot = block_intervals(
@@ -140,10 +159,20 @@ def score_marker(
     if density is not None and counts.total:
         garwood = garwood_interval(counts.positive, counts.area_um2 / 1e6, settings.level)
         density_estimate = Estimate(density, "cells/mm²", _both(garwood, boot.density_per_mm2))
+    fraction_estimate, network_error = carry_error(
+        fraction_estimate,
+        marker,
+        errors,
+        level=settings.level,
+        draws=settings.measurement_draws,
+        seed=settings.seed,
+    )
     cautions = _cautions(counts, settings)
     if counts.total and blocks is not None and boot.fraction is None:
         cautions += (_no_spatial_interval(counts, blocks),)
-    return MarkerScore(marker, counts, fraction_estimate, density_estimate, h_estimate, cautions)
+    return MarkerScore(
+        marker, counts, fraction_estimate, density_estimate, h_estimate, cautions, uncertain, network_error
+    )
 
 
 def _both(independent: Interval, block: Interval | None) -> tuple[Interval, ...]:

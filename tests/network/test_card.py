@@ -40,6 +40,7 @@ def test_a_field_that_nobody_knows_is_refused(card_path: Path, part: tuple[Any, 
     ("part", "name", "value"),
     [
         ("thresholds", "positive", 1.5),
+        ("thresholds", "uncertain", [0.8, 0.2]),
         ("calibration", "slope", float("nan")),
         ("architecture", "decoder_blocks", [1]),
         ("architecture", "widths", [8]),

@@ -1,0 +1,208 @@
+"""The network's own error carried into the percentage: the interval "sampling + measurement" and a corrected value.
+
+The card of the weights states, for each image set, how far the percentage of an image was off (mean and spread over
+the images) and how often a found cell was called as people called it. Both are errors of the same calls, seen twice, so
+they are not added: each gives an interval, and the wider end counts on either side.
+
+- **Images.** The error of a new image is drawn from bias + s √(1 + 1/k) t, t of Student's distribution with k − 1
+  degrees of freedom, k the patients: the predictive distribution of one more value after k (Gelman et al., Bayesian
+  Data Analysis, 3rd edition, section 3.2). Taking patients for images allows for images of one patient that err alike.
+  The spread over small images also holds their own sampling, so this is too wide for a slide rather than too narrow.
+  It is in points, and was measured at the percentages of those images.
+- **Cells.** Sensitivity and specificity are drawn from Beta(hits + ½, misses + ½) and the percentage is corrected by
+  them (Rogan and Gladen 1978, 10.1093/oxfordjournals.aje.a112510). That follows the percentage of the slide, where the
+  first cannot: missed positives weigh more the more there are. It knows nothing of cells that were not found.
+
+Sampling is drawn from a two-piece normal distribution with the limits of the widest sampling interval. An image set of
+the section's own marker speaks for it alone; otherwise all sets are taken and the interval reaches over all of them, an
+error as large as in the worst. None is known to hold for another marker or tissue, so that interval is marked.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from ihc_quant.domain.measurement_error import MeasurementError
+from ihc_quant.domain.score import UNKNOWN_ERROR, CorrectedFraction, Estimate, Interval, NetworkError
+
+MEASUREMENT_DRAWS = 20_000
+"""Draws; their own noise then moves a limit by about a hundredth of the interval's width."""
+
+NAMED_MARKERS = ("CD4", "CD8", "CCR4")
+"""Markers that a statement names; others are "this stain"."""
+
+OTHER_CALLS = NetworkError(
+    "measurement error unknown: it was measured with the calls of the weights' card; cells are called otherwise here"
+)
+"""What a page says where a threshold or a rule was chosen that nobody measured."""
+
+
+def carry_error(
+    fraction: Estimate,
+    marker: str,
+    errors: Sequence[MeasurementError] | None,
+    *,
+    level: float = 0.95,
+    draws: int = MEASUREMENT_DRAWS,
+    seed: int = 0,
+) -> tuple[Estimate, NetworkError]:
+    """Carry the network's error into a positive fraction.
+
+    Parameters
+    ----------
+    fraction : Estimate
+        With the intervals of sampling.
+    marker : str
+        One of ``ihc_quant.domain.stain.MARKERS``.
+    errors : sequence of MeasurementError or None
+        What the weights' card states, in any order; None where these calls are not those it was measured with.
+    level : float
+        Confidence.
+    draws, seed : int
+        Of the simulation.
+
+    Returns
+    -------
+    Estimate
+        The same fraction; where the error is known, its last interval is "sampling + measurement" and holds the others.
+    NetworkError
+        What the error was measured on, and the corrected fractions.
+    """
+    if not errors:
+        return fraction, OTHER_CALLS if errors is None else UNKNOWN_ERROR
+    own = [error for error in errors if error.marker == marker]
+    used = own or list(errors)
+    places = "; ".join(dict.fromkeys(_place(error) for error in used))
+    doubt = "" if own else f"; not validated for {marker if marker in NAMED_MARKERS else 'this stain'}"
+    details = "; ".join(_details(error) for error in used)
+    if fraction.value is None:
+        return fraction, NetworkError(f"measured on {details}{doubt}")
+    sampled = _sampled(fraction, level, draws, seed)
+    corrected = tuple(
+        CorrectedFraction(_place(error), _corrected_fraction(fraction.value, error, sampled, level, seed))
+        for error in used
+    )
+    limits = [_limits(error, sampled, level, seed) for error in used if error.patients > 1]
+    if not limits:
+        statement = f"measurement error unknown: measured on a single patient ({details}){doubt}"
+        return fraction, NetworkError(statement, corrected)
+    interval = Interval(
+        min(low for low, _ in limits + _ends(fraction)),
+        max(high for _, high in limits + _ends(fraction)),
+        level,
+        f"sampling + measurement, simulated, {draws} draws",
+        reliable=not doubt,
+        note=f"measured on {places}{doubt}" if doubt else "",
+    )
+    carried = Estimate(fraction.value, fraction.unit, (*fraction.intervals, interval))
+    return carried, NetworkError(f"measured on {details}{doubt}", corrected)
+
+
+def rogan_gladen(fraction: float, sensitivity: float, specificity: float) -> float | None:
+    """Return the true fraction behind an apparent one, (p + sp − 1) / (se + sp − 1); may lie outside 0 to 1.
+
+    None where the calls say nothing, that is where both add up to 1 or less.
+
+    Notes
+    -----
+    Rogan and Gladen 1978, 10.1093/oxfordjournals.aje.a112510.
+
+    Examples
+    --------
+    1,000 cells, 100 of them positive, sensitivity 0.9 and specificity 0.8: 90 + 180 are called positive.
+
+    >>> round(rogan_gladen(0.27, 0.9, 0.8), 12)
+    0.1
+    """
+    informed = sensitivity + specificity - 1
+    return (fraction + specificity - 1) / informed if informed > 0 else None
+
+
+def _place(error: MeasurementError) -> str:
+    return f"{error.marker}, {error.tissue}"
+
+
+def _details(error: MeasurementError) -> str:
+    images = "1 image" if error.images == 1 else f"{error.images} images"
+    patients = "1 patient" if error.patients == 1 else f"{error.patients} patients"
+    return (
+        f"{_place(error)} ({images} of {patients}, {error.how}: {error.bias_points:+.1f} points on average, "
+        f"standard deviation {error.sd_points:.1f})"
+    )
+
+
+def _ends(fraction: Estimate) -> list[tuple[float, float]]:
+    """Return the figure itself and its intervals of sampling as (low, high)."""
+    value = fraction.value or 0.0
+    return [(value, value), *((interval.low, interval.high) for interval in fraction.intervals)]
+
+
+def _sampled(fraction: Estimate, level: float, draws: int, seed: int) -> NDArray[np.float64]:
+    """Return draws of the fraction under sampling alone, of which ``level`` lie in the widest interval."""
+    value = fraction.value or 0.0
+    low, high = min(end for end, _ in _ends(fraction)), max(end for _, end in _ends(fraction))
+    z = _generator(seed).standard_normal(draws) / float(ndtri(0.5 + level / 2))
+    return np.asarray(np.clip(value + np.where(z < 0, value - low, high - value) * z, 0, 1), np.float64)
+
+
+def _limits(error: MeasurementError, sampled: NDArray[np.float64], level: float, seed: int) -> tuple[float, float]:
+    """Return the wider limits of both ways to see the error of one set."""
+    off = _generator(seed + 1).standard_t(error.patients - 1, len(sampled)) * (1 + 1 / error.patients) ** 0.5
+    by_image = np.clip(sampled - (error.bias_points + error.sd_points * off) / 100, 0, 1)
+    ways = [by_image]
+    if error.sensitivity is not None and error.specificity is not None:
+        ways.append(_by_cell(error, error.sensitivity, error.specificity, sampled, seed))
+    ends = [_quantiles(way, level) for way in ways]
+    return min(low for low, _ in ends), max(high for _, high in ends)
+
+
+def _by_cell(
+    error: MeasurementError, sensitivity: float, specificity: float, sampled: NDArray[np.float64], seed: int
+) -> NDArray[np.float64]:
+    """Return draws of the fraction, corrected by drawn sensitivities and specificities."""
+    random = _generator(seed + 2)
+    sensitive = _share(random, sensitivity, error.positive_cells, len(sampled))
+    specific = _share(random, specificity, error.negative_cells, len(sampled))
+    informed = sensitive + specific - 1
+    told = informed > 1e-9
+    true = (sampled + specific - 1) / np.where(told, informed, 1.0)
+    # Where calls say nothing, the true fraction may be anything.
+    return np.asarray(np.where(told, np.clip(true, 0, 1), random.random(len(sampled))), np.float64)
+
+
+def _share(random: np.random.Generator, share: float, cells: int, draws: int) -> NDArray[np.float64]:
+    return random.beta(share * cells + 0.5, (1 - share) * cells + 0.5, draws)
+
+
+def _corrected_fraction(
+    value: float, error: MeasurementError, sampled: NDArray[np.float64], level: float, seed: int
+) -> Estimate:
+    """Return the fraction corrected for the miscalls of one set, or why it cannot be."""
+    if error.sensitivity is None or error.specificity is None:
+        lacking = "positive" if error.sensitivity is None else "negative"
+        return Estimate(None, "fraction", reason=f"no {lacking} cells were there to measure miscalls on")
+    corrected = rogan_gladen(value, error.sensitivity, error.specificity)
+    if corrected is None:
+        rates = f"sensitivity {error.sensitivity:.2f} and specificity {error.specificity:.2f}"
+        return Estimate(None, "fraction", reason=f"{rates} add up to 1 or less: the calls say nothing")
+    if not 0 <= corrected <= 1:
+        return Estimate(
+            None, "fraction", reason=f"the correction leads to {100 * corrected:.1f} %, which is impossible"
+        )
+    low, high = _quantiles(_by_cell(error, error.sensitivity, error.specificity, sampled, seed), level)
+    few = "measured on a single patient" if error.patients == 1 else ""
+    interval = Interval(
+        min(low, corrected), max(high, corrected), level, "sampling + miscalls, simulated", reliable=not few, note=few
+    )
+    return Estimate(corrected, "fraction", (interval,))
+
+
+def _quantiles(values: NDArray[np.float64], level: float) -> tuple[float, float]:
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def _generator(seed: int) -> np.random.Generator:
+    return np.random.Generator(np.random.PCG64(seed))
