@@ -12,10 +12,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from shapely.geometry import MultiPolygon, Polygon
 
 from ihc_quant.annotation.geojson_file import read_features
-from ihc_quant.annotation.geojson_geometry import LINES, BadGeometry, Geometry, parse_geometry
+from ihc_quant.annotation.geojson_geometry import LINES, Area, BadGeometry, Geometry, parse_geometry
 from ihc_quant.domain.geometry import Point
 from ihc_quant.errors import SettingsError
 
@@ -63,8 +62,8 @@ class DrawnObject:
     class_name: str
     geometry_kind: str
     points_l0: NDArray[np.float64]
-    area_l0: Polygon | MultiPolygon | None
-    nucleus_l0: Polygon | MultiPolygon | None = None
+    area_l0: Area | None
+    nucleus_l0: Area | None = None
     repairs: tuple[str, ...] = ()
 
 
@@ -83,7 +82,7 @@ class Drawing:
     path: Path
     objects: tuple[DrawnObject, ...]
 
-    def area_of(self, drawn: DrawnObject) -> Polygon | MultiPolygon:
+    def area_of(self, drawn: DrawnObject) -> Area:
         """Return the area of an object that must have one.
 
         Raises

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import shapely
@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from shapely.geometry import MultiPolygon, Polygon
 
 from ihc_quant.domain.geometry import Point
+
+Area: TypeAlias = Polygon | MultiPolygon
+"""What has an inside; shapely's, in pixels of whatever plane the name of the variable says."""
 
 MAX_COORDINATE_PX = 1e7
 """No slide is this wide: at 0.05 µm per pixel it would measure half a metre."""
@@ -42,7 +45,7 @@ class Geometry:
 
     kind: str
     points: NDArray[np.float64]
-    area: Polygon | MultiPolygon | None
+    area: Area | None
     repairs: tuple[str, ...] = ()
 
 
@@ -93,7 +96,7 @@ def _area(kind: str, coordinates: list[Any], shift: NDArray[np.float64]) -> Geom
     return Geometry(kind, np.empty((0, 2)), area, tuple(repairs))
 
 
-def _areas_of(geometry: Any) -> Polygon | MultiPolygon:
+def _areas_of(geometry: Any) -> Area:
     """Return the polygons of whatever the mending gave."""
     if isinstance(geometry, Polygon | MultiPolygon):
         return geometry
