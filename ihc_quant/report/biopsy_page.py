@@ -7,8 +7,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ihc_quant.domain.outcome import BiopsyReport, Failed, NoTissue, Scored, SlideOutcome
 from ihc_quant.domain.provenance import RESEARCH_USE_ONLY, Provenance
-from ihc_quant.domain.score import Estimate
+from ihc_quant.domain.score import Estimate, MarkerScore
 from ihc_quant.report import figures
+from ihc_quant.report.doubts import doubts, interval_methods
 from ihc_quant.report.encoding import data_uri, fit_bytes, picture_size
 
 PICTURE_ROOM_BYTES = 3_300_000
@@ -88,6 +89,7 @@ class _Section:
     percent: _Figure | None
     h_score: _Figure | None
     cautions: tuple[str, ...]
+    doubts: tuple[tuple[str, str], ...]
     fragments: tuple[tuple[str, ...], ...]
     pictures: tuple[_Picture, ...]
     provenance: tuple[tuple[str, str], ...]
@@ -150,6 +152,7 @@ def _section(number: int, outcome: SlideOutcome, pictures: SlidePictures | None,
         percent=_figure(scored.score.positive_fraction) if scored else None,
         h_score=_figure(scored.score.h_score) if scored else None,
         cautions=scored.score.cautions if scored else (),
+        doubts=_doubts(scored.score) if scored else (),
         fragments=_fragments(scored) if scored and len(scored.fragments) > 1 else (),
         pictures=_pictures(outcome.slide_id, cells, pictures, room) if scored and pictures else (),
         provenance=() if isinstance(outcome, Failed) else _provenance(outcome.provenance),
@@ -171,9 +174,15 @@ def _figure(estimate: Estimate) -> _Figure:
         return _Figure("", "", (), estimate.reason)
     value, _, unit = figures.format_estimate(estimate).partition(" ")
     intervals = tuple(
-        (figures.format_bounds(estimate, interval), figures.format_method(interval)) for interval in estimate.intervals
+        (figures.format_bounds(estimate, interval), figures.format_short_method(interval))
+        for interval in estimate.intervals
     )
     return _Figure(value, unit, intervals, "")
+
+
+def _doubts(score: MarkerScore) -> tuple[tuple[str, str], ...]:
+    entries = [*doubts(score), ("intervals", interval_methods(score) or "none")]
+    return tuple((name[0].upper() + name[1:], words) for name, words in entries)
 
 
 def _counts(outcome: Scored) -> tuple[tuple[str, str], ...]:

@@ -5,6 +5,7 @@ A figure that is not zero never prints as zero, and a percentage short of 100 ne
 """
 
 import math
+from dataclasses import replace
 
 from ihc_quant.domain.score import Estimate, Interval
 from ihc_quant.domain.stain import SectionStain
@@ -91,6 +92,31 @@ def format_method(interval: Interval) -> str:
     if interval.reliable:
         return method
     return f"{method}, not reliable: {interval.note}" if interval.note else f"{method}, not reliable"
+
+
+def format_short_method(interval: Interval) -> str:
+    """Return level and method without the method's details, which follow its first comma; cautions stay.
+
+    Examples
+    --------
+    >>> format_short_method(Interval(0.0, 0.1, 0.95, "Wilson, cells taken as independent"))
+    '95 % Wilson'
+    """
+    return format_method(replace(interval, method=interval.method.partition(",")[0]))
+
+
+def format_with_intervals(estimate: Estimate) -> str:
+    """Return the figure with its unit and its intervals, or why there is none.
+
+    Examples
+    --------
+    >>> format_with_intervals(Estimate(0.123, "fraction", (Interval(0.101, 0.1482, 0.95, "Wilson"),)))
+    '12.3 % (10.1–14.8, 95 % Wilson)'
+    """
+    intervals = "; ".join(
+        f"{format_bounds(estimate, interval)}, {format_method(interval)}" for interval in estimate.intervals
+    )
+    return f"{format_estimate(estimate)}{f' ({intervals})' if intervals else ''}"
 
 
 def format_chromogen(stain: SectionStain) -> str:

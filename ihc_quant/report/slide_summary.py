@@ -3,14 +3,13 @@
 from ihc_quant.domain.outcome import Failed, NoTissue, Scored, SlideOutcome
 from ihc_quant.domain.provenance import RESEARCH_USE_ONLY
 from ihc_quant.domain.score import Estimate
+from ihc_quant.report.doubts import doubts
 from ihc_quant.report.figures import (
     format_area,
-    format_bounds,
     format_chromogen,
     format_count,
-    format_estimate,
     format_marker,
-    format_method,
+    format_with_intervals,
     one_line,
     positive_cells,
 )
@@ -54,11 +53,10 @@ def _scored_lines(outcome: Scored) -> list[str]:
         f"  grades: negative {format_count(counts.negative)}, 1+ {format_count(counts.one_plus)}, "
         f"2+ {format_count(counts.two_plus)}, 3+ {format_count(counts.three_plus)} (cuts not validated)",
     ]
+    lines += [f"  {name}: {words}" for name, words in doubts(score)]
+    lines += [f"  weights: {outcome.provenance.weights_name}; licence: {outcome.provenance.weights_licence}"]
     return lines + [f"  caution: {caution}" for caution in score.cautions]
 
 
 def _estimate_line(name: str, estimate: Estimate) -> str:
-    intervals = "; ".join(
-        f"{format_bounds(estimate, interval)}, {format_method(interval)}" for interval in estimate.intervals
-    )
-    return f"  {name}: {format_estimate(estimate)}{f' ({intervals})' if intervals else ''}"
+    return f"  {name}: {format_with_intervals(estimate)}"

@@ -126,9 +126,11 @@ def _place(error: MeasurementError) -> str:
 
 def _details(error: MeasurementError) -> str:
     images = "1 image" if error.images == 1 else f"{error.images} images"
+    # Where patients are not known, each image stands for one.
     patients = "1 patient" if error.patients == 1 else f"{error.patients} patients"
+    images += "" if error.patients == error.images > 1 else f" of {patients}"
     return (
-        f"{_place(error)} ({images} of {patients}, {error.how}: {error.bias_points:+.1f} points on average, "
+        f"{_place(error)} ({images}, {error.how}: {error.bias_points:+.1f} points on average, "
         f"standard deviation {error.sd_points:.1f})"
     )
 

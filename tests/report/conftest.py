@@ -5,7 +5,15 @@ import pytest
 
 from ihc_quant.domain.outcome import BiopsyReport, Failed, NoTissue, Scored
 from ihc_quant.domain.provenance import Provenance
-from ihc_quant.domain.score import CellCounts, Estimate, Interval, MarkerScore
+from ihc_quant.domain.score import (
+    CellCounts,
+    CorrectedFraction,
+    Estimate,
+    Interval,
+    MarkerScore,
+    NetworkError,
+    UncertainCalls,
+)
 from ihc_quant.domain.stain import SectionStain
 from ihc_quant.report.biopsy_page import SlidePictures
 from ihc_quant.report.encoding import encode_png
@@ -42,12 +50,24 @@ def make_scored(slide_id: str = "LN1-CD4", marker: str = "CD4") -> Scored:
             (
                 Interval(0.1171, 0.13, 0.95, "Wilson"),
                 Interval(0.0954, 0.1523, 0.95, "block bootstrap", reliable=False, note="only 9 blocks"),
+                Interval(0.0602, 0.2011, 0.95, "sampling + measurement, simulated", False, "not validated for CD4"),
             ),
         ),
         positive_density_per_mm2=Estimate(526.07, "cells/mm²", (Interval(401.2, 655.9, 0.95, "block bootstrap"),)),
         h_score=Estimate(19.02, "H-score", (Interval(15.4, 23.1, 0.95, "block bootstrap"),)),
         cautions=("Melanin may count as DAB: no region without it was drawn.",),
-    )
+        uncertain=UncertainCalls(
+            0.35, 0.85, 812, 10_000, Estimate(0.0812, "fraction"), Estimate(0.0923, "fraction"),
+            Estimate(0.1735, "fraction"),
+        ),
+        network_error=NetworkError(
+            "measured on CD138, marrow (101 images of 5 patients); not validated for CD4",
+            (
+                CorrectedFraction("CD138, marrow", Estimate(0.1176, "fraction", (Interval(0.09, 0.148, 0.95, "m"),))),
+                CorrectedFraction("Ki-67, breast", Estimate(None, "fraction", reason="the correction is impossible")),
+            ),
+        ),
+    )  # fmt: skip
     fragments = ((1, CellCounts(8000, 600, 300, 100, 2_000_000.0)), (2, CellCounts(766, 100, 100, 34, 345_678.0)))
     return Scored(slide_id, SectionStain(marker, "DAB", True), score, fragments, make_provenance())
 

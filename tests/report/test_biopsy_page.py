@@ -144,6 +144,17 @@ def test_each_figure_has_its_denominator_and_its_intervals(report: BiopsyReport)
     assert "The sections' thickness is not recorded." in text
 
 
+def test_each_section_says_how_sure_its_calls_are(report: BiopsyReport) -> None:
+    text = words(render_biopsy(report, {}))
+    assert "6.0–20.1 (95 % sampling + measurement, not reliable: not validated for CD4)" in text
+    assert "Uncertain calls 8.1 %, 812 of 10,000 cells, with a probability from 0.35 to 0.85" in text
+    assert "9.2 % if all of them were negative, 17.3 % if all of them were positive" in text
+    assert "Network's own error measured on CD138, marrow (101 images of 5 patients); not validated for CD4" in text
+    assert "a sensitivity figure, not a result" in text
+    assert "Intervals Wilson; block bootstrap; sampling + measurement, simulated" in text
+    assert "measurement error unknown" in text, "said for the section whose weights state none"
+
+
 def test_percent_in_skin_has_its_caution(complete_report: BiopsyReport) -> None:
     caution = "Nearly meaningless in skin"
     assert words(render_biopsy(complete_report, {})).count(caution) == 1

@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 
 from ihc_quant.domain.outcome import BiopsyReport, Failed, NoTissue, Scored, SlideOutcome
 from ihc_quant.domain.provenance import Provenance
-from ihc_quant.domain.score import CellCounts, Estimate, Interval, MarkerScore
+from ihc_quant.domain.score import (
+    CellCounts,
+    CorrectedFraction,
+    Estimate,
+    Interval,
+    MarkerScore,
+    NetworkError,
+    UncertainCalls,
+)
 from ihc_quant.domain.stain import CHROMOGENS, MARKERS, SectionStain
 from ihc_quant.errors import OutputError
 from ihc_quant.report.report_json import outcome_from_json, outcome_json, report_json
@@ -49,7 +57,28 @@ estimates = st.builds(
 ) | st.builds(lambda unit, reason: Estimate(None, unit, reason=reason), texts, st.text(min_size=1, max_size=9))
 whole = st.integers(0, 10**9)
 counts = st.builds(CellCounts, whole, whole, whole, whole, st.floats(0, 1e12))
-scores = st.builds(MarkerScore, texts, counts, estimates, estimates, estimates, st.lists(texts, max_size=2).map(tuple))
+uncertain = st.builds(
+    lambda share, cells, more, estimate: UncertainCalls(share / 2, share, cells, cells + more, *[estimate] * 3),
+    st.floats(0, 1),
+    whole,
+    whole,
+    estimates,
+)
+network_errors = st.builds(NetworkError, texts) | st.builds(
+    lambda statement, estimate: NetworkError(statement, (CorrectedFraction(statement, estimate),)), texts, estimates
+)
+scores = st.builds(
+    lambda marker, counted, one, two, cautions, calls, error: MarkerScore(
+        marker, counted, one, two, one, tuple(cautions), calls, error
+    ),
+    texts,
+    counts,
+    estimates,
+    estimates,
+    st.lists(texts, max_size=2),
+    st.none() | uncertain,
+    network_errors,
+)
 outcomes: st.SearchStrategy[SlideOutcome] = st.one_of(
     st.builds(Scored, texts, stains, scores, st.lists(st.tuples(whole, counts), max_size=2).map(tuple), provenances),
     st.builds(NoTissue, texts, stains, provenances),
@@ -90,6 +119,8 @@ def wrong(values: dict[str, Any], path: str, value: object) -> dict[str, Any]:
         ("score.counts.blue", 1),
         ("score.positive_fraction.value", None),
         ("score.h_score.value", float("nan")),
+        ("score.uncertain.cells", 10_001),
+        ("score.uncertain.high", 0.1),
         ("stain.chromogen", "ink"),
         ("stain.chromogen_assumed", 1),
         ("provenance.libraries", ["numpy"]),
