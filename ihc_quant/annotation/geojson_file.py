@@ -8,8 +8,8 @@ from typing import Any
 
 from ihc_quant.errors import SettingsError
 
-MAX_TEXT_BYTES = 512 * 1024 * 1024
-"""Largest text that is read: half a million outlined cells. Unpacked, because a packed file can grow without end."""
+MAX_TEXT_BYTES = 256 * 1024 * 1024
+"""Largest text that is read: 400,000 outlined cells, 5 GB of memory. Unpacked: a packed file can grow without end."""
 
 SUFFIXES: tuple[str, ...] = (".geojson", ".json", ".geojson.gz", ".json.gz")
 """Names of files that are taken for GeoJSON."""

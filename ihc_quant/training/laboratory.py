@@ -140,7 +140,7 @@ def _area_fields(
         points = marks.centres_px - (box.x0, box.y0)
         seen = np.flatnonzero(near & ((points >= 0) & (points < (box.width, box.height))).all(axis=1))
         labels = numbered([marks.outlines[index] for index in seen], box) if outlined else None
-        name, rgb = f"item {number} at {box.x0} {box.y0}", read_grid(reader, grid, box)
+        name, rgb = f"item {number:03d} at {box.x0} {box.y0}", read_grid(reader, grid, box)
         yield TrainingField(SOURCE, name, patient, rgb, points[seen], marks.calls[seen], labels, valid)
 
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from shapely.geometry import Polygon, box
 
+from ihc_quant.annotation.class_map import Meaning, read_class_map
 from ihc_quant.domain.geometry import Box, GridBox
 from ihc_quant.errors import SettingsError, SlideUnreadable
 from ihc_quant.slide.opening import open_slide
@@ -413,3 +414,17 @@ def test_real_tiles_come_in_as_from_their_own_reader(folder: Folder, shared_data
     assert np.array_equal(field.calls, own.calls)
     assert np.abs(field.rgb.astype(int) - own.rgb).max() <= 1
     assert field.valid.all()
+
+
+def test_the_examples_of_the_manual_are_read(folder: Folder) -> None:
+    manual = (Path(__file__).parents[2] / "docs" / "retraining.md").read_text(encoding="utf-8")
+    class_map, listed, _ = (part.split("```")[0] for part in manual.split("```yaml\n")[1:])
+    (folder.path / "classes.yaml").write_text(class_map, encoding="utf-8")
+    assert set(read_class_map(folder.path / "classes.yaml").meanings.values()) == set(Meaning)
+    for name in ("slides/a.svs", "a.geojson", "tiles/b7.png", "points.csv", "slides/c.ome.tif", "areas.geojson"):
+        (folder.path / name).parent.mkdir(exist_ok=True)
+        (folder.path / name).touch()
+    (folder.path / "laboratory.yaml").write_text(listed, encoding="utf-8")
+    laboratory_read = read_laboratory_file(folder.path / "laboratory.yaml")
+    assert laboratory_read.patients == ("P01", "P02", "P03")
+    assert laboratory_read.items[1].mpp == 0.25
