@@ -1,4 +1,4 @@
-"""The commands that look and change nothing: ``inspect``, ``doctor`` and ``weights``."""
+"""The commands that look and change nothing: ``inspect`` and ``doctor``."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -42,23 +42,6 @@ def doctor(json: options.Json = False) -> None:
             say(f"{name}: {value}")
     if findings["faults"]:
         raise typer.Exit(EXIT_CANNOT_START)
-
-
-@plainly
-def weights(json: options.Json = False) -> None:
-    """List the shipped weights with their licence and what they were tested on."""
-    from ihc_quant.network.card import WEIGHTS_FOLDER, read_card
-
-    cards = [read_card(path) for path in sorted(WEIGHTS_FOLDER.glob("*.json"))]
-    if json:
-        say_json({"weights": [card.model_dump(mode="json") for card in cards]})
-        return
-    if not cards:
-        say(f"no weights are shipped in {WEIGHTS_FOLDER}")
-    for card in cards:
-        say(f"{card.name} (sha256 {card.sha256[:12]}…)")
-        say(f"  licence: {card.licence}")
-        say(f"  validated for: {card.validated_for}")
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:

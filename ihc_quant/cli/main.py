@@ -8,9 +8,10 @@ import typer
 
 from ihc_quant import __version__
 from ihc_quant.cli.console import EXIT_CODES, say
-from ihc_quant.cli.look import doctor, inspect, weights
+from ihc_quant.cli.look import doctor, inspect
 from ihc_quant.cli.results import export, rescore
 from ihc_quant.cli.score import demo, score
+from ihc_quant.cli.weights import weights
 from ihc_quant.domain.provenance import RESEARCH_USE_ONLY
 
 app = typer.Typer(

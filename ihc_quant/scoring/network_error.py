@@ -129,9 +129,9 @@ def _details(error: MeasurementError) -> str:
     # Where patients are not known, each image stands for one.
     patients = "1 patient" if error.patients == 1 else f"{error.patients} patients"
     images += "" if error.patients == error.images > 1 else f" of {patients}"
+    bias = f"{error.bias_points:+.1f}".replace("-", "−")
     return (
-        f"{_place(error)} ({images}, {error.how}: {error.bias_points:+.1f} points on average, "
-        f"standard deviation {error.sd_points:.1f})"
+        f"{_place(error)} ({images}, {error.how}: {bias} points on average, standard deviation {error.sd_points:.1f})"
     )
 
 
@@ -190,9 +190,8 @@ def _corrected_fraction(
         rates = f"sensitivity {error.sensitivity:.2f} and specificity {error.specificity:.2f}"
         return Estimate(None, "fraction", reason=f"{rates} add up to 1 or less: the calls say nothing")
     if not 0 <= corrected <= 1:
-        return Estimate(
-            None, "fraction", reason=f"the correction leads to {100 * corrected:.1f} %, which is impossible"
-        )
+        percent = f"{100 * corrected:.1f}".replace("-", "−")
+        return Estimate(None, "fraction", reason=f"the correction leads to {percent} %, which is impossible")
     low, high = _quantiles(_by_cell(error, error.sensitivity, error.specificity, sampled, seed), level)
     few = "measured on a single patient" if error.patients == 1 else ""
     interval = Interval(

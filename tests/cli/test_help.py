@@ -64,9 +64,12 @@ def test_defaults_are_those_of_the_settings() -> None:
     settings = MeasureSettings()
     assert (defaults["tile"], defaults["margin"]) == (settings.tile_px, settings.margin_px)
     assert (defaults["weights"], defaults["allow_coarse"]) == (settings.weights, settings.allow_coarse)
+    assert defaults["precision"] == settings.precision
 
 
-@pytest.mark.parametrize("arguments", [[], ["--help"], ["--version"], ["score", "--help"], ["score"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "arguments", [[], ["--help"], ["--version"], ["score", "--help"], ["score"], ["weights"]], ids=" ".join
+)
 def test_nothing_heavy_is_imported_before_work(arguments: list[str]) -> None:
     program = f"""
 import sys

@@ -111,7 +111,7 @@ def test_what_it_was_not_measured_on_is_said() -> None:
     interval = fraction.intervals[-1]
     assert not interval.reliable
     assert interval.note == "measured on CD138, marrow; Ki-67, breast; not validated for CCR4"
-    assert "CD138, marrow (101 images of 5 patients, out-of-fold, by patient: -0.4 points" in error.statement
+    assert "CD138, marrow (101 images of 5 patients, out-of-fold, by patient: −0.4 points" in error.statement
     assert carry_error(WIDTHLESS, "H&E", (CD138,))[1].statement.endswith("not validated for this stain")
 
 
@@ -160,7 +160,7 @@ def test_the_correction_undoes_miscalls(true: float, sensitivity: float, specifi
     ("value", "change", "reason"),
     [
         (0.4, {"sensitivity": 0.5, "specificity": 0.5}, "add up to 1 or less"),
-        (0.001, {"specificity": 0.9}, "-11.5 %, which is impossible"),
+        (0.001, {"specificity": 0.9}, "−11.5 %, which is impossible"),
         (0.99, {"sensitivity": 0.8}, "which is impossible"),
         (0.4, {"sensitivity": None, "positive_cells": 0}, "no positive cells"),
         (0.4, {"specificity": None, "negative_cells": 0}, "no negative cells"),

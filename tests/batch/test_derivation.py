@@ -1,0 +1,67 @@
+"""What a slide's score says of uncertain calls and of the network's own error, at the card's calls and at others."""
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from ihc_quant.batch.biopsies import weights_flag
+from ihc_quant.batch.measurement import read_slide_json
+from ihc_quant.batch.rescoring import rescore_slide
+from ihc_quant.domain.measurement_error import MeasurementError
+from ihc_quant.domain.outcome import Scored
+from ihc_quant.domain.score import MarkerScore
+from ihc_quant.network.card import WeightsCard
+from ihc_quant.scoring.calls import CallRule
+
+CD138 = MeasurementError(
+    "cd138", "CD138", "marrow", "out-of-fold, by patient", 101, 5, -0.4, 2.2, 800, 9000, 0.96, 0.99
+)
+
+
+class Measured:
+    """The painted network's stand-in with a card that states its own error."""
+
+    def __init__(self, painted: Any) -> None:
+        card: WeightsCard = painted.card
+        self.card = card.model_copy(update={"measurement": (CD138,), "figures_of": "the fold models"})
+        self.description, self.predict = "measured", painted.predict
+
+
+@pytest.fixture
+def folder(score: Any, tiny_slide: Path, painted_predictor: Any, tmp_path: Path, monkeypatch: Any) -> Path:
+    monkeypatch.setattr("ihc_quant.batch.derivation.draw_pictures", lambda *_: None)
+    result: Path = score(tiny_slide, tmp_path, predictor=Measured(painted_predictor)).folder
+    return result
+
+
+def score_at(folder: Path, rule: CallRule) -> MarkerScore:
+    outcome = rescore_slide(folder, lambda _: rule)
+    assert isinstance(outcome, Scored)
+    return outcome.score
+
+
+def test_the_cards_error_and_band_reach_the_score(folder: Path) -> None:
+    outcome, measurement, _ = read_slide_json(folder)
+    assert isinstance(outcome, Scored)
+    score = outcome.score
+    *sampling, widest = score.positive_fraction.intervals
+    assert widest.method.startswith("sampling + measurement")
+    assert all(widest.low <= each.low and each.high <= widest.high for each in sampling)
+    assert "not validated for CCR4" in widest.note
+    p = pq.read_table(folder / "cells.parquet", columns=["p_positive"])["p_positive"].to_numpy()
+    assert score.uncertain is not None
+    assert (score.uncertain.low, score.uncertain.high) == measurement.weights.uncertain == (0.4, 0.6)
+    assert score.uncertain.cells == ((p >= 0.4) & (p < 0.6)).sum()
+    assert score.uncertain.total == score.counts.total
+    assert weights_flag(measurement.weights).endswith("The figures are those of the fold models.")
+    assert score_at(folder, CallRule(p_threshold=0.5)) == score
+
+
+def test_an_error_measured_with_other_calls_is_not_carried(folder: Path) -> None:
+    for rule in (CallRule(p_threshold=0.9), CallRule(mode="od")):
+        score = score_at(folder, rule)
+        assert not any("measurement" in interval.method for interval in score.positive_fraction.intervals)
+        assert "called otherwise here" in score.network_error.statement
+        assert (score.uncertain is None) == (rule.mode == "od")
