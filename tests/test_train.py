@@ -16,9 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from ihc_quant.errors import SettingsError
+from ihc_quant.errors import SettingsError, WeightsError
+from ihc_quant.network.card import read_card
 from ihc_quant.network.weights import load_arrays
 from ihc_quant.training.field import TrainingField
+from ihc_quant.training.runs import settings_of_run, write_settings
 from ihc_quant.training.splits import Split, split_by_image
 from ihc_quant.training.state import save_last
 
@@ -80,7 +82,7 @@ def test_a_run_that_was_stopped_goes_on_exactly(
     def stopping_log(path, step, losses, scores):  # type: ignore[no-untyped-def]
         if moment == "before the log" and step == 4:
             raise Stopped
-        log(path, step, losses, scores)
+        return log(path, step, losses, scores)
 
     def stopping_save(state, path):  # type: ignore[no-untyped-def]
         if moment == "after the log" and state.step == 4:
@@ -113,7 +115,7 @@ def test_a_finished_run_is_left_as_it_is(split: Split, tmp_path: Path) -> None:
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     train.train(short, split, tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
-    assert set(before) == {"log.csv", "last.safetensors", "best.safetensors"}
+    assert set(before) == {"log.csv", "curves.png", "last.safetensors", "best.safetensors"}
 
 
 def test_training_lowers_the_loss(split: Split, tmp_path: Path) -> None:
@@ -140,6 +142,11 @@ def test_every_setting_is_a_flag_with_its_default() -> None:
         flag = f"--{field.name.replace('_', '-')}"
         if field.type is bool:
             assert getattr(train.parse_settings([flag]), field.name) is True
+        elif field.name in ("fold", "precision"):
+            value = {"fold": "3", "precision": "float32"}[field.name]
+            assert getattr(train.parse_settings([flag, value]), field.name) == value
+        elif field.name == "laboratory_share":
+            assert train.parse_settings([flag, "16", "--laboratory", "ours.yaml"]).laboratory_share == 16
         elif field.type is str:
             assert getattr(train.parse_settings([flag, "other"]), field.name) == "other"
         else:
@@ -149,6 +156,10 @@ def test_every_setting_is_a_flag_with_its_default() -> None:
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
+        (["--fold", "5"], "--fold must be one of 0, 1, 2, 3, 4 or all, not 5"),
+        (["--precision", "half"], "--precision must be one of auto, float32, bfloat16"),
+        (["--patience", "-1"], "--patience"),
+        (["--laboratory-share", "2"], "--laboratory"),
         (["--size-px", "100"], "--size-px must be a multiple of 16"),
         (["--steps", "0"], "--steps must be above 0"),
         (["--painted-fields", "-1"], "--painted-fields must be above 0"),
@@ -177,39 +188,188 @@ def test_a_source_of_which_nothing_is_left_to_train_on_is_refused(split: Split, 
         train.train(replace(TINY, cd138=1), split, tmp_path)
 
 
-def test_a_run_goes_on_with_the_settings_it_was_started_with(tmp_path: Path) -> None:
-    (tmp_path / "settings.json").write_text(json.dumps(asdict(replace(TINY, data="elsewhere"))))
-    assert train.settings_of_run(TINY, tmp_path) == TINY
+def test_a_run_goes_on_with_the_settings_it_was_started_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train, "RUNS", tmp_path)
+    started = replace(TINY, data="elsewhere", precision="float32")
+    write_settings(started)
+    place = train.PLACE
+    assert settings_of_run(TINY, place) == replace(started, data=TINY.data)  # automatic precision was decided
     with pytest.raises(SettingsError, match="--steps 6"):
-        train.settings_of_run(replace(TINY, steps=7), tmp_path)
+        settings_of_run(replace(TINY, steps=7), place)
+    with pytest.raises(SettingsError, match="--precision float32"):
+        settings_of_run(replace(TINY, precision="bfloat16"), place)
     # To finish, none need be stated again: the split and the card are those of the run.
     finishing = train.Settings(data="here", finish=True)
-    assert train.settings_of_run(finishing, tmp_path) == replace(TINY, data="here", finish=True, threads=2)
-    assert train.settings_of_run(TINY, tmp_path / "new") == TINY
+    assert settings_of_run(finishing, place) == replace(started, data="here", finish=True, threads=2)
+    assert settings_of_run(replace(TINY, name="new"), place) == replace(TINY, name="new")
     # Without them the test images could be ones that were learned from.
     with pytest.raises(SettingsError, match="what the run learned from"):
-        train.settings_of_run(finishing, tmp_path / "new")
+        settings_of_run(replace(finishing, name="new"), place)
+    (tmp_path / "default" / "settings.json").write_text('{"stepz": 3}')
+    with pytest.raises(SettingsError, match="not the settings of a run"):
+        settings_of_run(TINY, place)
 
 
-def test_a_card_tells_what_was_learned_from_but_not_where_it_lay(split: Split) -> None:
+def test_a_card_tells_what_was_learned_from_but_not_where_it_lay() -> None:
     assert set(train.Settings().lesson()).isdisjoint({"data", "weights", "threads", "finish"})
-    used, unused = (
-        train.source_of("painted", split, TINY),
-        train.source_of("painted", split, replace(TINY, he=1, painted=0)),
-    )
-    assert (used.role, used.images) == ("training, validation, test", 10)
-    assert (unused.role, unused.images) == ("validation, test", 4)
-    assert train.source_of("he", split, TINY).role == "none"
+    lesson = replace(TINY, start="/home/me/w.safetensors", laboratory="/home/me/ours.yaml").lesson()
+    assert (lesson["start"], lesson["laboratory"]) == ("w.safetensors", "ours.yaml")
 
 
-def test_finishing_before_training_is_refused(split: Split, tmp_path: Path) -> None:
+def test_finishing_before_training_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train, "RUNS", tmp_path)
     with pytest.raises(SettingsError, match="no trained network yet"):
-        train.finish(TINY, split, tmp_path)
+        train.finish(TINY, {})
+
+
+def test_training_stops_when_the_score_no_longer_rises_and_stays_stopped(
+    split: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = iter([0.3, 0.5, 0.4, 0.45, 0.9])
+    monkeypatch.setattr(train, "quick_scores", lambda *_: {"mean": next(scores)})
+    patient = replace(TINY, steps=20, every=1, patience=2)
+    train.train(patient, split, tmp_path)
+    rows = list(csv.DictReader((tmp_path / "log.csv").read_text().splitlines()))
+    assert [float(row["mean"]) for row in rows] == [0.3, 0.5, 0.4, 0.45]
+    train.train(patient, split, tmp_path)
+    assert len((tmp_path / "log.csv").read_text().splitlines()) == 5
+    last, best = load_arrays(tmp_path / "last.safetensors"), load_arrays(tmp_path / "best.safetensors")
+    assert (int(last["step"]), int(last["best_step"])) == (4, 2)
+    assert any((last[f"average.{name}"] != array).any() for name, array in best.items())
+
+
+def test_without_validation_the_last_average_is_the_best_and_no_patience_is_lost(split: Split, tmp_path: Path) -> None:
+    train.train(replace(TINY, patience=1), Split(split.training, (), split.test), tmp_path)
+    last, best = load_arrays(tmp_path / "last.safetensors"), load_arrays(tmp_path / "best.safetensors")
+    assert int(last["step"]) == TINY.steps
+    for name, array in best.items():
+        assert array.tobytes() == last[f"average.{name}"].tobytes()
+    assert (tmp_path / "log.csv").read_text().splitlines()[0] == "step,centre,extent,positivity"
+
+
+def test_an_unfinished_run_without_validation_leaves_nothing_that_looks_finished(
+    split: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopping(state, path):  # type: ignore[no-untyped-def]
+        save_last(state, path)
+        if state.step == 4:
+            raise Stopped
+
+    monkeypatch.setattr(train, "save_last", stopping)
+    with pytest.raises(Stopped):
+        train.train(TINY, Split(split.training, (), ()), tmp_path)
+    assert not (tmp_path / "best.safetensors").exists()
+
+
+def test_mixed_precision_learns_much_the_same(split: Split, tmp_path: Path) -> None:
+    losses = []
+    for precision in ("float32", "bfloat16"):
+        folder = tmp_path / precision
+        folder.mkdir()
+        train.train(replace(TINY, precision=precision), split, folder)
+        losses.append([float(v) for v in (folder / "log.csv").read_text().splitlines()[-1].split(",")[1:4]])
+    assert losses[0] != losses[1]
+    assert losses[1] == pytest.approx(losses[0], rel=0.1)
+
+
+def test_training_can_start_from_other_weights(split: Split, tmp_path: Path) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.mkdir()
+    new.mkdir()
+    train.train(TINY, split, old)
+    given = old / "best.safetensors"
+    before = given.read_bytes()
+    settings = replace(TINY, start=str(given), seed=99)
+    state = train.first_state(settings, new)
+    for name, array in load_arrays(given).items():
+        assert (state.network.state_dict()[name].numpy() == array).all()
+    given.unlink()  # the run goes on from its own copy
+    assert (new / "start.safetensors").read_bytes() == before
+    train.train(settings, split, new)
+    assert int(load_arrays(new / "last.safetensors")["step"]) == TINY.steps
+    with pytest.raises(WeightsError, match="nowhere"):
+        train.first_state(replace(settings, start="nowhere"), tmp_path)
+
+
+FOLDED = replace(TINY, painted_fields=10, painted_px=64, steps=1, every=1, data="nowhere", validation_patients="")
+
+
+@pytest.fixture
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(train, "RUNS", tmp_path / "runs")
+    return tmp_path / "runs"
+
+
+def flags_of(settings: train.Settings) -> list[str]:
+    return [
+        f"--{name.replace('_', '-')}={value}"
+        for name, value in asdict(settings).items()
+        if name != "finish" and value != getattr(train.Settings(), name) and not isinstance(value, bool)
+    ]
+
+
+def test_folds_and_the_run_on_everything_make_a_card(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = [*flags_of(replace(FOLDED, weights=str(tmp_path / "weights"))), "--test-patients="]
+    train.main([*flags, "--fold", "2"])
+    lone = read_card(runs / "default-fold-2" / "weights.json")
+    assert "fixed" in lone.calibration.fitted_on
+    assert lone.thresholds.positive == 0.5
+    with pytest.raises(SettingsError, match="default-fold-0, default-fold-1, default-fold-3, default-fold-4"):
+        train.main(flags)
+    train.main([*flags, "--fold", "all"])
+    cards = [read_card(runs / f"default-fold-{fold}" / "weights.json") for fold in range(5)]
+    tested = [card.split["test"] for card in cards]
+    assert sorted(name for names in tested for name in names) == [f"painted/painted-{n}" for n in range(10)]
+    for card, names in zip(cards, tested, strict=True):
+        assert set(card.split["training"]).isdisjoint(names)
+        assert len(card.split["training"]) == 8
+        assert "other fold models" in card.calibration.fitted_on
+        assert card.metrics["painted"]["images"] == 2
+    train.main([*flags, "--finish"])
+    whole = read_card(tmp_path / "weights" / "default.json")
+    assert whole.split["training"] == sorted(f"painted/painted-{n}" for n in range(10))
+    assert whole.split["test"] == []
+    assert [whole.split[f"default-fold-{fold}"] for fold in range(5)] == tested
+    assert whole.metrics["painted"]["images"] == 10
+    assert "fold models" in whole.figures_of
+    assert [fold["name"] for fold in whole.training["folds"]] == [card.name for card in cards]
+    weights = load_arrays(tmp_path / "weights" / "default.safetensors")
+    for name, array in load_arrays(runs / "default" / "best.safetensors").items():
+        assert (weights[name] == array).all()
+    assert "painted: F1 positive" in capsys.readouterr().out
+    # Folds of another recipe say nothing of it.
+    path = runs / "default-fold-3" / "settings.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"rate": 0.5}))
+    with pytest.raises(SettingsError, match=r"default-fold-3 was trained with --rate 0\.5"):
+        train.main([*flags, "--finish"])
+
+
+def test_a_recipe_is_a_yaml_file_and_a_flag_wins_over_it(tmp_path: Path) -> None:
+    recipe = tmp_path / "ours.yaml"
+    recipe.write_text('rate: 3e-3  # highest\nsteps: 7\nvalidation_patients: ""\nhold_out_images: true\n')
+    assert train.parse_settings(["--settings", str(recipe), "--steps", "9"]) == train.Settings(
+        rate=3e-3, steps=9, validation_patients="", hold_out_images=True
+    )
+    assert not train.parse_settings(["--settings", str(recipe), "--no-hold-out-images"]).hold_out_images
+
+
+@pytest.mark.parametrize("name", ["default", "open"])
+def test_the_recipes_of_shipped_weights_can_be_read(name: str) -> None:
+    settings = train.parse_settings(["--settings", str(ROOT / "weights" / f"{name}.yaml")])
+    assert settings.name == name
+    learned = {source for source, count in settings.shares().items() if count}
+    assert learned == ({"dsb2018", "painted"} if name == "open" else {"cd138", "bcdata", "dsb2018", "painted", "he"})
+    assert not settings.validation_patients + settings.test_patients
 
 
 @pytest.mark.shared
-def test_the_real_sets_are_split_by_patient(shared_data: Path) -> None:
-    split = train.load_split(replace(train.Settings(), data=str(shared_data), painted_fields=5, painted_px=32))
+def test_the_real_sets_are_split_by_patient(shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train, "RUNS", tmp_path)
+    settings = replace(train.Settings(), data=str(shared_data), painted_fields=5, painted_px=32)
+    sources = train.collection_of(settings).read()
+    split = train.split_of(settings, sources)
     groups = {part: set(names) for part, names in split.groups().items()}
     assert groups["validation"] >= {"cd138/006"}
     assert {name for name in groups["test"] if name.startswith("cd138")} == {"cd138/003"}
@@ -217,6 +377,19 @@ def test_the_real_sets_are_split_by_patient(shared_data: Path) -> None:
     assert sum(map(len, groups.values())) == len(set.union(*groups.values()))
     for field in (*split.training, *split.validation, *split.test):
         assert field.points_px is None or is_on(field.points_px, field.rgb.shape)
+    # Each group is held out by one fold, and trains in all others.
+    names = [name for name in set.union(*groups.values()) if not name.startswith("he/")]
+    folds = [train.split_of(replace(settings, fold=str(fold)), sources).groups() for fold in range(5)]
+    assert sorted(name for fold in folds for name in fold["test"]) == sorted(names)
+    assert [name for fold in folds for name in fold["test"] if name.startswith("cd138")] == [
+        f"cd138/{patient}" for patient in ("001", "003", "004", "005", "006")
+    ]
+    for fold in folds:
+        assert not set(fold["training"]) & set(fold["test"])
+        assert set(fold["training"]) | set(fold["test"]) == set.union(*groups.values())
+    # What is not learned from is tested, all of it.
+    foreign = train.split_of(replace(settings, cd138=0, bcdata=0, validation_patients="", test_patients=""), sources)
+    assert set(foreign.groups()["test"]) == {n for n in names if n.startswith(("cd138", "bcdata"))}
 
 
 def is_on(points_px: NDArray[np.float64], shape: tuple[int, ...]) -> bool:

@@ -111,9 +111,21 @@ def calibration_error(calls: MatchedCalls, bins: int = CALIBRATION_BINS) -> floa
     >>> round(calibration_error(MatchedCalls(said, was), bins=2), 3)
     0.15
     """
-    if len(calls) == 0:
-        return None
+    parts = reliability_bins(calls, bins)
+    return sum(abs(p - share) * count for p, share, count in parts) / len(calls) if parts else None
+
+
+def reliability_bins(calls: MatchedCalls, bins: int = CALIBRATION_BINS) -> list[tuple[float, float, int]]:
+    """Return mean stated probability, share of positive cells and number of cells of bins of equal count.
+
+    With fewer cells than bins each cell is one.
+
+    Examples
+    --------
+    >>> said, was = np.array([0.2, 0.9, 0.2, 0.9]), np.array([False, False, True, True])
+    >>> reliability_bins(MatchedCalls(said, was), bins=2)
+    [(0.2, 0.5, 2), (0.9, 0.5, 2)]
+    """
     order = np.argsort(calls.p_positive, kind="stable")
     parts = [part for part in np.array_split(order, bins) if len(part)]
-    away = [abs(calls.p_positive[part].mean() - calls.positive[part].mean()) * len(part) for part in parts]
-    return float(sum(away) / len(order))
+    return [(float(calls.p_positive[part].mean()), float(calls.positive[part].mean()), len(part)) for part in parts]

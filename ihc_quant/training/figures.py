@@ -1,81 +1,213 @@
 """The figures of a card: how good a network is at its operating point, on fields that chose nothing."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ihc_quant.domain.measurement_error import MeasurementError
 from ihc_quant.evaluation.counting import count_errors
-from ihc_quant.evaluation.matching import Detection
+from ihc_quant.evaluation.matching import ClassDetection, Detection
 from ihc_quant.network.architecture import CellNetwork
 from ihc_quant.training.assessment import (
     FieldCells,
+    FieldMaps,
     cells_of,
-    detect_by_source,
+    detect_cells,
     matched_calls,
     percent_error,
     run_network,
 )
-from ihc_quant.training.calibration import calibration_error
+from ihc_quant.training.calibration import MatchedCalls, calibration_error, reliability_bins
 from ihc_quant.training.field import TrainingField
 from ihc_quant.training.operating_point import OperatingPoint
+from ihc_quant.training.sources import Counted
+from ihc_quant.training.statements import TISSUES
+
+RESAMPLES = 2000
+"""Resamples of a bootstrap interval."""
 
 
-def held_out_figures(
-    network: CellNetwork, fields: Sequence[TrainingField], pixel_um: float, point: OperatingPoint
-) -> dict[str, Any]:
-    """Return the figures of each source among the fields."""
-    found = cells_of(run_network(network, fields), pixel_um, point.cells, point.scaling)
+@dataclass(frozen=True, slots=True, eq=False)
+class JudgedField:
+    """Cells of a field, and the operating point at which they were found and are called."""
+
+    found: FieldCells
+    point: OperatingPoint
+
+
+def judge(results: Sequence[FieldMaps], pixel_um: float, point: OperatingPoint) -> list[JudgedField]:
+    """Return the cells of fields at an operating point."""
+    return [JudgedField(found, point) for found in cells_of(results, pixel_um, point.cells, point.scaling)]
+
+
+def held_out_figures(judged: Sequence[JudgedField]) -> dict[str, Any]:
+    """Return the figures of each source, and of each group of a source whose groups have several images."""
+    figures: dict[str, Any] = {}
+    for source, fields in _by(judged, lambda field: field.source).items():
+        figures[source] = source_figures(fields)
+        groups = _by(fields, lambda field: field.group)
+        if max(map(len, groups.values())) > 1:
+            figures[source]["by_group"] = {group: source_figures(of_group) for group, of_group in groups.items()}
+    return figures
+
+
+def source_figures(judged: Sequence[JudgedField]) -> dict[str, Any]:
+    """Return the figures of fields; None where a figure has nothing to stand on."""
+    detection = sum((detect_cells(each.found, each.point.positive) for each in judged), ClassDetection())
+    matched = [matched_calls([each.found]) for each in judged]
+    calls = MatchedCalls.concatenate(matched)
+    called = _called(judged, matched)
+    errors = _percent_errors(judged)
     return {
-        source: source_figures([each for each in found if each.field.source == source], point.positive)
-        for source in dict.fromkeys(field.source for field in fields)
-    }
-
-
-def source_figures(found: Sequence[FieldCells], threshold: float) -> dict[str, Any]:
-    """Return the figures of the fields of one source; None where a figure has nothing to stand on."""
-    (detection,) = detect_by_source(found, threshold).values()
-    calls = matched_calls(found)
-    called = calls.p_positive >= threshold
-    errors = [error for each in found if (error := percent_error(each, threshold)) is not None]
-    return {
-        "images": len(found),
+        "images": len(judged),
         "positive": _figures(detection.positive),
         "negative": _figures(detection.negative),
         "either": _figures(detection.either),
         "sensitivity": _share(called[calls.positive]),
         "specificity": _share(~called[~calls.positive]),
+        "uncertain_share": _share(np.concatenate([_uncertain(each) for each in judged])),
         "calibration_error": _rounded(calibration_error(calls), 4),
+        "reliability": [[round(p, 4), round(share, 4), count] for p, share, count in reliability_bins(calls)],
+        "percent_positive_images": len(errors),
         "percent_positive_bias_points": _rounded(float(np.mean(errors)), 2) if errors else None,
-        "percent_positive_sd_points": _rounded(float(np.std(errors)), 2) if errors else None,
+        "percent_positive_sd_points": _rounded(_spread(errors), 2) if errors else None,
     }
 
 
-def count_figures(
-    network: CellNetwork,
-    counted: Mapping[str, tuple[NDArray[np.uint8], int]],
-    pixel_um: float,
-    point: OperatingPoint,
-) -> dict[str, Any]:
-    """Return the errors of the count of positive cells, for each true count apart.
+def measurement_errors(judged: Sequence[JudgedField], how: str) -> tuple[MeasurementError, ...]:
+    """Return the network's own error on each source with a real chromogen.
 
-    ``counted`` gives for each image its pixels, uint8 (H, W, 3), and the number of positive cells in it.
+    ``how`` says how it was measured: ``"out-of-fold, by patient"``.
     """
+    measured = []
+    for source, fields in _by(judged, lambda field: field.source).items():
+        errors = _percent_errors(fields)
+        if source not in TISSUES or not errors:
+            continue
+        matched = [matched_calls([each.found]) for each in fields]
+        positive = MatchedCalls.concatenate(matched).positive
+        called = _called(fields, matched)
+        measured.append(
+            MeasurementError(
+                source=source,
+                marker=TISSUES[source][0],
+                tissue=TISSUES[source][1],
+                how=how,
+                images=len(errors),
+                patients=len({each.found.field.group for each in fields if _percent_errors([each])}),
+                bias_points=round(float(np.mean(errors)), 3),
+                sd_points=round(_spread(errors), 3),
+                positive_cells=int(positive.sum()),
+                negative_cells=int((~positive).sum()),
+                sensitivity=_share(called[positive]),
+                specificity=_share(~called[~positive]),
+            )
+        )
+    return tuple(measured)
+
+
+def count_positive(
+    network: CellNetwork, counted: Counted, pixel_um: float, point: OperatingPoint
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the found and the true number of positive cells of each crop, both int64 of shape (n,)."""
+    nothing = np.empty(0, np.int8)
     fields = [
-        TrainingField("counted", name, name, rgb, None, np.empty(0, np.int8), None, np.zeros(rgb.shape[:2], np.bool_))
+        TrainingField("counted", name, name, rgb, None, nothing, None, np.zeros(rgb.shape[:2], np.bool_))
         for name, (rgb, _) in counted.items()
     ]
-    cells = cells_of(run_network(network, fields), pixel_um, point.cells, point.scaling)
-    found = np.array([(each.cells.p_positive >= point.positive).sum() for each in cells], np.int64)
-    true = np.array([count for _, count in counted.values()], np.int64)
-    figures = {}
+    judged = judge(run_network(network, fields), pixel_um, point)
+    found = [int((each.found.cells.p_positive >= point.positive).sum()) for each in judged]
+    return np.array(found, np.int64), np.array([count for _, count in counted.values()], np.int64)
+
+
+def count_figures(found: NDArray[np.int64], true: NDArray[np.int64]) -> dict[str, Any]:
+    """Return the errors of the number of positive cells, for each true number apart, with bootstrap intervals.
+
+    Relative errors are shares of the true number; each interval holds 95 % of the figures of ``RESAMPLES`` draws of the
+    same crops with replacement.
+    """
+    figures: dict[str, Any] = {}
     for count in np.unique(true):
+        error = (found - true)[true == count].astype(np.float64)
+        relative = error / max(1, int(count))
         errors = count_errors(found[true == count], true[true == count])
-        if errors is not None:
-            figures[f"crops_with_{count}"] = asdict(errors)
+        assert errors is not None  # each number comes from a crop
+        figures[f"crops_with_{count}"] = {
+            **asdict(errors),
+            "mean_absolute_error_interval": bootstrap_interval(np.abs(error), np.mean),
+            "median_relative_error": round(float(np.median(np.abs(relative))), 4),
+            "median_relative_error_interval": bootstrap_interval(np.abs(relative), np.median),
+            "relative_bias": round(float(relative.mean()), 4),
+            "relative_bias_interval": bootstrap_interval(relative, np.mean),
+        }
     return figures
+
+
+def summary_of(metrics: Mapping[str, Any]) -> str:
+    """Return the main figures of a card, a line for each source and for each number of cells of the counted crops.
+
+    Examples
+    --------
+    >>> figures = {"positive": {"f1": 0.84}, "negative": {"f1": None}, "calibration_error": 0.0312}
+    >>> print(summary_of({"cd138": {**figures, "percent_positive_bias_points": -0.4}}))
+    cd138: F1 positive 0.840, negative none; calibration error 0.031; percentage off by -0.400 points
+    """
+
+    def text(value: float | None) -> str:
+        return "none" if value is None else f"{value:.3f}"
+
+    lines = [
+        f"{source}: F1 positive {text(each['positive']['f1'])}, negative {text(each['negative']['f1'])}; "
+        f"calibration error {text(each['calibration_error'])}; "
+        f"percentage off by {text(each['percent_positive_bias_points'])} points"
+        for source, each in metrics.items()
+        if "positive" in each
+    ]
+    lines += [
+        f"{source}, {name.replace('_', ' ')}: mean absolute error {text(each['mean_absolute_error'])}, "
+        f"median relative error {text(each['median_relative_error'])}, relative bias {text(each['relative_bias'])}"
+        for source, figures in metrics.items()
+        for name, each in figures.items()
+        if name.startswith("crops_with_")
+    ]
+    return "\n".join(lines)
+
+
+def bootstrap_interval(values: NDArray[np.float64], statistic: Callable[..., Any]) -> list[float]:
+    """Return the percentile interval of 95 % of a statistic of values (n,), n > 0, always from the same draws."""
+    drawn = np.random.default_rng(0).integers(len(values), size=(RESAMPLES, len(values)))
+    return [round(float(end), 4) for end in np.quantile(statistic(values[drawn], axis=1), (0.025, 0.975))]
+
+
+def _by(judged: Sequence[JudgedField], key: Callable[[TrainingField], str]) -> dict[str, list[JudgedField]]:
+    parts: dict[str, list[JudgedField]] = {}
+    for each in judged:
+        parts.setdefault(key(each.found.field), []).append(each)
+    return parts
+
+
+def _called(judged: Sequence[JudgedField], matched: Sequence[MatchedCalls]) -> NDArray[np.bool_]:
+    """Return which matched cells are called positive, each at the threshold of its own field."""
+    calls = [calls.p_positive >= each.point.positive for each, calls in zip(judged, matched, strict=True)]
+    return np.concatenate([np.empty(0, np.bool_), *calls])
+
+
+def _uncertain(judged: JudgedField) -> NDArray[np.bool_]:
+    found, (low, high) = judged.found, judged.point.uncertain
+    p = found.cells.p_positive[found.in_valid(found.found_um)]
+    return np.asarray((p >= low) & (p < high), np.bool_)
+
+
+def _percent_errors(judged: Sequence[JudgedField]) -> list[float]:
+    errors = (percent_error(each.found, each.point.positive) for each in judged)
+    return [error for error in errors if error is not None]
+
+
+def _spread(errors: Sequence[float]) -> float:
+    return float(np.std(errors, ddof=1)) if len(errors) > 1 else 0.0
 
 
 def _figures(detection: Detection) -> dict[str, float | int | None]:

@@ -1,74 +1,146 @@
-"""From a trained checkpoint to weights with a card.
+"""From trained checkpoints to weights with a card.
 
-The operating point is chosen on the validation patients; the test patients are looked at once, at that point, and
-their figures stand in the card.
+Where patients are held out for it, the operating point is chosen on the validation part and the test part is looked at
+once. Weights that learned from everything get theirs from the folds of the same recipe, see ``folds``.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+import torch
 
+from ihc_quant.domain.measurement_error import MeasurementError
 from ihc_quant.errors import SettingsError
-from ihc_quant.network.card import Architecture, Calibration, DataSource, Thresholds, WeightsCard
+from ihc_quant.network.architecture import CellNetwork
+from ihc_quant.network.card import (
+    Architecture,
+    Calibration,
+    DataSource,
+    Thresholds,
+    WeightsCard,
+    file_sha256,
+    read_card,
+)
 from ihc_quant.network.torch_predictor import arrays_of, network_of
 from ihc_quant.network.weights import load_arrays, save_arrays
 from ihc_quant.training.assessment import run_network
-from ihc_quant.training.figures import count_figures, held_out_figures
+from ihc_quant.training.charts import draw_reliability
+from ihc_quant.training.figures import (
+    count_figures,
+    count_positive,
+    held_out_figures,
+    judge,
+    measurement_errors,
+)
 from ihc_quant.training.operating_point import OperatingPoint, choose_operating_point
+from ihc_quant.training.sources import Counted
 from ihc_quant.training.splits import Split
-
-STAINED_SOURCES = ("cd138", "bcdata", "painted")
-"""Sources with a chromogen, real or painted, on which the operating point is chosen; each weighs the same."""
-UNCERTAIN_HALF_WIDTH = 0.25
-"""Calls with a calibrated probability this near to the threshold are uncertain."""
-LARGE_BIAS_POINTS = 3.0
-"""A mean error of the percentage from which the card names it among the known failures."""
-LICENCE = (
-    "Research use only: learned in part from image sets that state no licence (see sources). "
-    "The code's licence does not extend to these weights."
-)
-VALIDATED_FOR = (
-    "CD138 (marrow) on one held-out patient and Ki-67 (breast) on held-out images; not validated for CCR4, CD4 or CD8"
-)
-KNOWN_FAILURES = (
-    "nuclei hidden under strong chromogen are missed or merged",
-    "brown pigment (melanin, hemosiderin) may be called positive",
-    "elongated stromal nuclei and out-of-focus nuclei are found less often than lymphocytes",
+from ihc_quant.training.state import START
+from ihc_quant.training.statements import (
+    LICENCES,
+    STAINED,
+    inherited_sources,
+    known_failures,
+    licence_of,
+    validated_for,
 )
 
 
-def finish_weights(
-    checkpoint: Path,
-    target: Path,
-    split: Split,
-    counted: Mapping[str, tuple[NDArray[np.uint8], int]],
-    sources: Sequence[DataSource],
-    settings: Mapping[str, Any],
-) -> WeightsCard:
-    """Choose the operating point, test once, write ``<target>.safetensors`` and ``<target>.json``.
+@dataclass(frozen=True, slots=True, eq=False)
+class Trained:
+    """A run that has been trained, and what was held out from it.
 
-    Parameters
+    Attributes
     ----------
-    checkpoint : Path
-        Weights to finish.
-    target : Path
-        Where they go, without suffix.
+    folder : Path
+        Of the run; ``best.safetensors`` is what it made.
     split : Split
         As in training.
     counted : mapping of image name to (rgb, count)
-        Crops of the LYSTO set, of which only the number of positive cells is known; only tested on.
-    sources : sequence of DataSource
-        What the card says of the data.
+        Crops of the LYSTO set that it did not learn from.
     settings : mapping
         The run's settings, for the card; ``pixel_um`` and ``seed`` among them.
+    """
 
-    Returns
-    -------
-    WeightsCard
+    folder: Path
+    split: Split
+    counted: Counted
+    settings: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Name of the run and of its weights."""
+        return self.folder.name
+
+    @property
+    def checkpoint(self) -> Path:
+        """What the run made."""
+        return self.folder / "best.safetensors"
+
+    @property
+    def pixel_um(self) -> float:
+        """The network's pixel size."""
+        return float(self.settings["pixel_um"])
+
+    def network(self) -> CellNetwork:
+        """Return the trained network in evaluation mode, on the GPU where there is one."""
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return network_of(load_arrays(self.checkpoint), Architecture()).to(device)
+
+    def sources(self) -> list[DataSource]:
+        """Return what the card says of each set: what it was used for, and how many of its images were."""
+        parts = {"training": self.split.training, "validation": self.split.validation, "test": self.split.test}
+        images: dict[str, dict[str, int]] = {}
+        for role, part in parts.items():
+            for field in part:
+                of_source = images.setdefault(field.source, {})
+                of_source[role] = of_source.get(role, 0) + 1
+        if self.counted:
+            images["lysto"] = {"test": len(self.counted)}
+        return [
+            DataSource(name=source, licence=LICENCES[source], role=", ".join(roles), images=sum(roles.values()))
+            for source, roles in images.items()
+        ]
+
+    def groups(self) -> dict[str, list[str]]:
+        """Return the groups of each part, the counted crops among the tested ones."""
+        groups = self.split.groups()
+        return groups | {"test": sorted([*groups["test"], *(f"lysto/{name}" for name in self.counted)])}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Verdict:
+    """What was measured of weights, and where they work.
+
+    Attributes
+    ----------
+    point : OperatingPoint
+    fitted_on : str
+        What the point was chosen on.
+    metrics : mapping
+        Figures by source.
+    measurement : tuple of MeasurementError
+    figures_of : str
+        Which weights the figures are of, where not of those that the card belongs to.
+    split : mapping of part to groups
+    training : mapping
+        What the card says of the training beside the settings.
+    """
+
+    point: OperatingPoint
+    fitted_on: str
+    metrics: Mapping[str, Any]
+    measurement: tuple[MeasurementError, ...]
+    split: Mapping[str, list[str]]
+    figures_of: str = ""
+    training: Mapping[str, Any] | None = None
+
+
+def finish_weights(trained: Trained, target: Path) -> WeightsCard:
+    """Choose the operating point on the validation part, test once, write ``<target>.safetensors`` and ``.json``.
 
     Raises
     ------
@@ -77,58 +149,60 @@ def finish_weights(
     WeightsError
         Where the checkpoint cannot be read.
     """
-    pixel_um = float(settings["pixel_um"])
-    architecture = Architecture()
-    network = network_of(load_arrays(checkpoint), architecture)
-    stained = [field for field in split.validation if field.source in STAINED_SOURCES]
+    stained = [field for field in trained.split.validation if field.source in STAINED]
     if not stained:
-        raise SettingsError(f"the validation part holds no field of {' or '.join(STAINED_SOURCES)} to choose on.")
-    point = choose_operating_point(run_network(network, stained), pixel_um)
-    metrics = held_out_figures(network, split.test, pixel_um, point)
-    metrics["lysto"] = count_figures(network, counted, pixel_um, point)
+        raise SettingsError(f"the validation part holds no field of {' or '.join(STAINED)} to choose on.")
+    network = trained.network()
+    point = choose_operating_point(run_network(network, stained), trained.pixel_um)
+    judged = judge(run_network(network, trained.split.test), trained.pixel_um, point)
+    counts = count_positive(network, trained.counted, trained.pixel_um, point)
+    verdict = Verdict(
+        point=point,
+        fitted_on="matched cells of the validation part",
+        metrics={**held_out_figures(judged), "lysto": count_figures(*counts)},
+        measurement=measurement_errors(judged, "on held-out images"),
+        split=trained.groups(),
+    )
+    return write_weights(trained, target, verdict)
+
+
+def write_weights(trained: Trained, target: Path, verdict: Verdict) -> WeightsCard:
+    """Write weights and card, and ``reliability.png`` into the run's folder."""
     target.parent.mkdir(parents=True, exist_ok=True)
+    network = trained.network()
     digest = save_arrays(arrays_of(network.state_dict()), target.with_name(f"{target.name}.safetensors"))
+    start, start_card = trained.folder / f"{START}.safetensors", trained.folder / f"{START}.json"
+    inherited = inherited_sources(read_card(start_card) if start_card.exists() else None)
+    sources = (*trained.sources(), *inherited)
+    point = verdict.point
     card = WeightsCard(
-        name=target.name,
+        name=trained.name,
         created=datetime.now(UTC).date().isoformat(),
         sha256=digest,
-        pixel_um=pixel_um,
+        pixel_um=trained.pixel_um,
         normalisation="1 - sRGB / 255",
-        architecture=architecture,
+        architecture=network.architecture,
         calibration=Calibration(
-            slope=point.scaling.slope,
-            intercept=point.scaling.intercept,
-            fitted_on="matched cells of the validation patients",
+            slope=point.scaling.slope, intercept=point.scaling.intercept, fitted_on=verdict.fitted_on
         ),
-        thresholds=thresholds_of(point),
-        licence=LICENCE,
-        validated_for=VALIDATED_FOR,
-        sources=tuple(sources),
-        split=split.groups(),
-        seed=int(settings["seed"]),
-        metrics=metrics,
-        known_failures=(*KNOWN_FAILURES, *biases(metrics)),
-        training=dict(settings),
+        thresholds=Thresholds(
+            centre=point.cells.centre_threshold,
+            extent=point.cells.extent_threshold,
+            positive=point.positive,
+            uncertain=point.uncertain,
+        ),
+        licence=licence_of(sources, origin_known=start_card.exists() or not start.exists()),
+        validated_for=validated_for(sources, verdict.measurement),
+        sources=sources,
+        split=dict(verdict.split),
+        seed=int(trained.settings["seed"]),
+        metrics=dict(verdict.metrics),
+        known_failures=known_failures(sources, verdict.metrics),
+        training={**trained.settings, **(verdict.training or {})},
+        figures_of=verdict.figures_of,
+        started_from=file_sha256(start) if start.exists() else "",
+        measurement=verdict.measurement,
     )
     target.with_name(f"{target.name}.json").write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    draw_reliability(card.metrics, trained.folder / "reliability.png")
     return card
-
-
-def biases(metrics: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return a sentence for each source whose percentage is off by ``LARGE_BIAS_POINTS`` or more on the test part."""
-    return tuple(
-        f"on {source} the percentage of positive cells is off by {bias:+.1f} points on average"
-        for source, figures in metrics.items()
-        if (bias := figures.get("percent_positive_bias_points")) is not None and abs(bias) >= LARGE_BIAS_POINTS
-    )
-
-
-def thresholds_of(point: OperatingPoint) -> Thresholds:
-    """Return the thresholds for the card, with the band of uncertain calls around the positive one."""
-    low, high = point.positive - UNCERTAIN_HALF_WIDTH, point.positive + UNCERTAIN_HALF_WIDTH
-    return Thresholds(
-        centre=point.cells.centre_threshold,
-        extent=point.cells.extent_threshold,
-        positive=point.positive,
-        uncertain=(round(max(0.0, low), 3), round(min(1.0, high), 3)),
-    )

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import isotonic_regression
 
 from ihc_quant.cells.find import CellSettings
 from ihc_quant.training.assessment import (
+    QUICK_CENTRE,
     QUICK_THRESHOLD,
     FieldCells,
     FieldMaps,
@@ -26,6 +28,10 @@ CALIBRATION_ROUNDS = 8
 """Most corrections that are tried."""
 LEAST_GAIN = 0.01
 """Share of the log loss that a correction must save to be taken."""
+UNCERTAIN_ERROR = 0.2
+"""Share of wrong calls from which a call is uncertain: one in five."""
+MOST_PAINTED = 100
+"""Painted fields that take part in the choice; more take time and change nothing, as each source weighs the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +46,38 @@ class OperatingPoint:
         Calibration of the positivity of each pixel.
     positive : float
         Least calibrated probability of a positive cell.
+    uncertain : tuple of float
+        Band of calibrated probability in which a call is uncertain, see ``uncertain_band``.
     """
 
     cells: CellSettings
     scaling: PlattScaling
     positive: float
+    uncertain: tuple[float, float]
+
+
+QUICK_POINT = OperatingPoint(
+    CellSettings(centre_threshold=QUICK_CENTRE),
+    PlattScaling(),
+    QUICK_THRESHOLD,
+    (UNCERTAIN_ERROR, 1 - UNCERTAIN_ERROR),
+)
+"""Where a network works for which nothing was chosen: thresholds as in training, probabilities as they come."""
 
 
 def choose_operating_point(validation: Sequence[FieldMaps], pixel_um: float) -> OperatingPoint:
-    """Choose the peak height, then the calibration of the cells it finds, then the threshold of a positive one."""
-    cells = CellSettings(centre_threshold=choose_centre(validation, pixel_um))
-    scaling = calibrate(validation, pixel_um, cells)
-    return OperatingPoint(cells, scaling, choose_positive(validation, pixel_um, cells, scaling))
+    """Choose the peak height, then the calibration of the cells it finds, then the threshold of a positive one.
+
+    The band of uncertain calls follows from the same cells. At most ``MOST_PAINTED`` painted fields take part.
+    """
+    painted = [result for result in validation if result.field.source == "painted"]
+    chosen = [painted[index] for index in np.linspace(0, len(painted) - 1, min(len(painted), MOST_PAINTED), dtype=int)]
+    results = [result for result in validation if result.field.source != "painted"] + chosen
+    cells = CellSettings(centre_threshold=choose_centre(results, pixel_um))
+    scaling = calibrate(results, pixel_um, cells)
+    found = cells_of(results, pixel_um, cells, scaling)
+    positive = choose_positive(found)
+    return OperatingPoint(cells, scaling, positive, uncertain_band(*balanced_calls(found), positive))
 
 
 def choose_centre(results: Sequence[FieldMaps], pixel_um: float) -> float:
@@ -89,13 +115,49 @@ def balanced_calls(found: Sequence[FieldCells]) -> tuple[MatchedCalls, NDArray[n
     return MatchedCalls.concatenate(parts), np.concatenate([np.empty(0), *weights])
 
 
-def choose_positive(
-    results: Sequence[FieldMaps], pixel_um: float, settings: CellSettings, scaling: PlattScaling
-) -> float:
+def choose_positive(found: Sequence[FieldCells]) -> float:
     """Return the calibrated probability that gives the best mean F1 of positive cells over the sources."""
-    found = cells_of(results, pixel_um, settings, scaling)
     scores = [
         np.mean([each.positive.f1 or 0.0 for each in detect_by_source(found, float(threshold)).values()])
         for threshold in POSITIVE_THRESHOLDS
     ]
     return float(POSITIVE_THRESHOLDS[int(np.argmax(scores))])
+
+
+def uncertain_band(calls: MatchedCalls, weight: NDArray[np.float64], positive: float) -> tuple[float, float]:
+    """Return the band of calibrated probability around the threshold in which more than one call in five is wrong.
+
+    The share of truly positive cells at each probability is estimated from the cells themselves, as the
+    non-decreasing step function that fits them best (isotonic regression). Below the threshold a cell is called
+    negative, and is wrong as often as cells of its probability are positive; from the threshold on it is the other way
+    round. The band ends where that error falls to ``UNCERTAIN_ERROR``. A network that tells cells apart well gets a
+    narrow band and one that does not a wide one, whatever its probabilities look like; the band says nothing of cells
+    that were missed, or found where there are none.
+
+    Parameters
+    ----------
+    calls : MatchedCalls
+        Cells with calibrated probabilities, of patients that the network did not learn from.
+    weight : ndarray, shape (n,), float64
+        Weight of each cell.
+    positive : float
+        Threshold of a positive cell, in the band whatever the cells say.
+
+    Returns
+    -------
+    tuple of float
+
+    Examples
+    --------
+    >>> said, was = np.array([0.1, 0.4, 0.45, 0.6, 0.9]), np.array([False, True, False, True, True])
+    >>> uncertain_band(MatchedCalls(said, was), np.ones(5), 0.5)
+    (0.4, 0.5)
+    """
+    if len(calls) == 0:
+        return QUICK_POINT.uncertain
+    order = np.argsort(calls.p_positive, kind="stable")
+    p = calls.p_positive[order]
+    share = isotonic_regression(calls.positive[order].astype(np.float64), weights=weight[order]).x
+    wrong = p[np.where(p >= positive, 1 - share, share) > UNCERTAIN_ERROR]
+    low, high = wrong.min(initial=positive), wrong.max(initial=positive)
+    return (float(np.floor(low * 1000) / 1000), float(np.ceil(high * 1000) / 1000))

@@ -17,8 +17,8 @@ from ihc_quant.domain.geometry import Grid, GridBox, Mpp
 from ihc_quant.errors import SettingsError
 from ihc_quant.slide.opening import open_slide
 from ihc_quant.slide.resample import read_grid
-from ihc_quant.synthetic.field import paint_training_field
 from ihc_quant.training.field import TrainingField
+from ihc_quant.training.painted_cache import painted_field
 
 CD138_MPP = 0.25
 """µm per pixel of the CD138 tiles (stated by the set)."""
@@ -34,6 +34,9 @@ HE_PIECE_PX = 512
 """Side of the pieces that an H&E slide is cut into, in pixels of the network."""
 NUCLEUS_DIAMETER_UM = 8.0
 """Median nuclear diameter to which images of unknown scale are brought."""
+
+Counted = dict[str, tuple[NDArray[np.uint8], int]]
+"""Crops of which only the number of positive cells is known: name to pixels, uint8 (H, W, 3), and that number."""
 
 
 def read_rgb(path: Path) -> NDArray[np.uint8]:
@@ -183,7 +186,7 @@ def read_he_slide(path: Path, mpp: float, pixel_um: float) -> list[TrainingField
     return fields
 
 
-def read_counted(folder: Path, mpp: float, pixel_um: float) -> dict[str, tuple[NDArray[np.uint8], int]]:
+def read_counted(folder: Path, mpp: float, pixel_um: float) -> Counted:
     """Read crops of which only the number of positive cells is known: name to (image, count)."""
     path = folder / "counts.csv"
     try:
@@ -196,11 +199,11 @@ def read_counted(folder: Path, mpp: float, pixel_um: float) -> dict[str, tuple[N
     }
 
 
-def paint_fields(seeds: range, size_px: int) -> list[TrainingField]:
-    """Paint fields whose cells are known by construction."""
+def paint_fields(seeds: range, size_px: int, kept: Path | None = None) -> list[TrainingField]:
+    """Paint fields whose cells are known by construction, or take them from the folder ``kept``."""
     fields = []
     for seed in seeds:
-        painted = paint_training_field(seed, size_px)
+        painted = painted_field(seed, size_px, kept)
         name = f"painted-{seed}"
         calls = painted.positive.astype(np.int8)
         everywhere = np.ones(painted.labels.shape, np.bool_)

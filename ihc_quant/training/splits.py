@@ -1,13 +1,18 @@
 """Which fields train, which choose the operating points, which test. By patient, never by tile."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from ihc_quant.errors import SettingsError
 from ihc_quant.training.field import TrainingField
 
-IMAGE_FOLDS = 5
-"""Sets without patients are split by image: of every five in order of name one tests and one validates."""
+FOLDS = 5
+"""Folds of the cross-validation. Sets without patients are split by image, of every five in order of name."""
+CD138_FOLDS = ("001", "003", "004", "005", "006")
+"""Patient group of the CD138 set that each fold holds out."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,14 +63,65 @@ def split_by_patient(fields: Sequence[TrainingField], validation: Sequence[str],
 
 
 def split_by_image(fields: Sequence[TrainingField]) -> Split:
-    """Split fields whose group is the image: of every ``IMAGE_FOLDS`` the first tests and the second validates."""
-    ordered = sorted(fields, key=lambda field: field.name)
-    fold = {group: index % IMAGE_FOLDS for index, group in enumerate(dict.fromkeys(field.group for field in ordered))}
+    """Split fields whose group is the image: of every ``FOLDS`` the first tests and the second validates."""
+    ordered, fold = _by_group(fields)
     return Split(
         tuple(field for field in ordered if fold[field.group] > 1),
         tuple(field for field in ordered if fold[field.group] == 1),
         tuple(field for field in ordered if fold[field.group] == 0),
     )
+
+
+def hold_out_fold(fields: Sequence[TrainingField], fold: int, patients: Sequence[str] = ()) -> Split:
+    """Test on one fold and train on all others; nothing validates.
+
+    Parameters
+    ----------
+    fields : sequence of TrainingField
+        Of one source.
+    fold : int
+        Below ``FOLDS``.
+    patients : sequence of str, optional
+        Group that each fold holds out; without, a fold holds out every fifth group in order of its images' names.
+
+    Raises
+    ------
+    SettingsError
+        Where the groups of the fields are not these patients, as one would then be held out by no fold.
+    """
+    if not patients:
+        ordered, fold_of = _by_group(fields)
+        held_out = {group for group, of_group in fold_of.items() if of_group == fold}
+        return Split(
+            tuple(field for field in ordered if field.group not in held_out),
+            (),
+            tuple(field for field in ordered if field.group in held_out),
+        )
+    if odd := {field.group for field in fields} ^ set(patients):
+        raise SettingsError(
+            f"folds hold out the patients {', '.join(patients)}, but {', '.join(sorted(odd))} is missing or new; "
+            "fetch the whole set."
+        )
+    return split_by_patient(fields, (), (patients[fold],))
+
+
+def in_fold(items: Mapping[str, T], fold: int) -> dict[str, T]:
+    """Return the items that a fold holds out: every ``FOLDS``-th in order of name.
+
+    Examples
+    --------
+    >>> in_fold({"a": 1, "b": 2, "c": 3, "d": 4, "e": 5, "f": 6}, 0)
+    {'a': 1, 'f': 6}
+    """
+    return {name: items[name] for index, name in enumerate(sorted(items)) if index % FOLDS == fold}
+
+
+def _by_group(fields: Sequence[TrainingField]) -> tuple[list[TrainingField], dict[str, int]]:
+    """Return the fields in order of name, and the fold of each group."""
+    ordered = sorted(fields, key=lambda field: field.name)
+    return ordered, {
+        group: index % FOLDS for index, group in enumerate(dict.fromkeys(field.group for field in ordered))
+    }
 
 
 def joined(splits: Sequence[Split]) -> Split:

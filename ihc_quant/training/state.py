@@ -1,4 +1,4 @@
-"""The state of a training run, and how it is kept so that it goes on exactly."""
+"""The state of a training run, how it begins, and how it is kept so that it goes on exactly."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,9 +6,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ihc_quant.errors import SettingsError
 from ihc_quant.network.architecture import CellNetwork
+from ihc_quant.network.card import resolve_card
 from ihc_quant.network.torch_predictor import arrays_of
-from ihc_quant.network.weights import load_arrays, save_arrays
+from ihc_quant.network.weights import load_arrays, load_weights, save_arrays
+
+START = "start"
+"""Name, in the run's folder, of the weights that it started from."""
 
 
 @dataclass
@@ -25,6 +30,8 @@ class State:
         The next one; also the number of steps taken.
     best : float
         Highest validation score so far.
+    best_step : int
+        When ``best`` was written; 0 before.
     """
 
     network: CellNetwork
@@ -32,6 +39,7 @@ class State:
     optimiser: torch.optim.Optimizer
     step: int = 0
     best: float = -1.0
+    best_step: int = 0
 
 
 def save_last(state: State, path: Path) -> None:
@@ -41,6 +49,7 @@ def save_last(state: State, path: Path) -> None:
     for number, moments in state.optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{number}.{name}": tensor for name, tensor in moments.items()}
     tensors |= {"step": torch.tensor(state.step), "best": torch.tensor(state.best, dtype=torch.float64)}
+    tensors |= {"best_step": torch.tensor(state.best_step)}
     save_arrays(arrays_of(tensors), path)
 
 
@@ -57,3 +66,61 @@ def load_last(state: State, path: Path) -> None:
     for name, tensor in state.average.items():
         tensor.copy_(tensors[f"average.{name}"].reshape(tensor.shape))
     state.step, state.best = int(tensors["step"]), float(tensors["best"])
+    state.best_step = int(tensors["best_step"])
+
+
+def keep_best(state: State, score: float | None, path: Path) -> None:
+    """Write the average where it scores higher than before; without a score it is the best there is."""
+    if score is None or score > state.best:
+        state.best, state.best_step = state.best if score is None else score, state.step
+        save_arrays(arrays_of(state.average), path)
+
+
+def out_of_patience(state: State, steps: int) -> bool:
+    """Return whether the score has not risen for so many steps; patience of 0 never ends."""
+    return 0 < steps <= state.step - state.best_step
+
+
+def keep_start(weights: str, folder: Path) -> None:
+    """Copy the weights that a run starts from beside it, with their card where they have one.
+
+    The run then goes on exactly, and its card states what it started from, whatever becomes of the original.
+
+    Parameters
+    ----------
+    weights : str
+        Name of shipped weights, path of a card, or path of a safetensors file with or without a card.
+    folder : Path
+        Of the run.
+
+    Raises
+    ------
+    WeightsError
+        Where they cannot be used.
+    """
+    path = Path(weights)
+    if path.suffix != ".safetensors" or path.with_suffix(".json").exists():
+        path = load_weights(weights).path  # which checks that file and card belong together
+        (folder / f"{START}.json").write_bytes(resolve_card(weights).read_bytes())
+    load_arrays(path)
+    (folder / f"{START}.safetensors").write_bytes(path.read_bytes())
+
+
+def start_from(network: CellNetwork, weights: str, folder: Path) -> None:
+    """Give a network the weights to start from, which are kept beside the run, see ``keep_start``.
+
+    Raises
+    ------
+    SettingsError
+        Where they belong to a network of another shape.
+    WeightsError
+        Where they cannot be used.
+    """
+    path = folder / f"{START}.safetensors"
+    if not path.exists():
+        keep_start(weights, folder)
+    arrays = load_arrays(path)
+    try:
+        network.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in arrays.items()})
+    except RuntimeError as error:
+        raise SettingsError(f"{path}: --start named weights of another architecture; start from others.") from error

@@ -13,7 +13,7 @@ from torch import Tensor
 from ihc_quant.cells.find import CellSettings
 from ihc_quant.errors import SettingsError
 from ihc_quant.network.architecture import CellNetwork
-from ihc_quant.network.card import Architecture, DataSource, read_card
+from ihc_quant.network.card import Architecture, read_card
 from ihc_quant.network.torch_predictor import arrays_of
 from ihc_quant.network.weights import load_weights, save_arrays
 from ihc_quant.training.assessment import (
@@ -27,9 +27,16 @@ from ihc_quant.training.assessment import (
 )
 from ihc_quant.training.calibration import MatchedCalls, PlattScaling, fit_platt, log_loss
 from ihc_quant.training.field import UNKNOWN, TrainingField
-from ihc_quant.training.figures import count_figures, held_out_figures
-from ihc_quant.training.finishing import finish_weights
-from ihc_quant.training.operating_point import OperatingPoint, calibrate, choose_operating_point, choose_positive
+from ihc_quant.training.figures import count_figures, count_positive, held_out_figures, judge, measurement_errors
+from ihc_quant.training.finishing import Trained, finish_weights
+from ihc_quant.training.folds import finish_folds
+from ihc_quant.training.operating_point import (
+    QUICK_POINT,
+    OperatingPoint,
+    calibrate,
+    choose_operating_point,
+    choose_positive,
+)
 from ihc_quant.training.splits import Split
 from ihc_quant.training.targets import targets_of
 
@@ -132,38 +139,78 @@ def test_cells_are_calibrated_although_the_scaling_acts_on_pixels(make_field: Ma
     assert log_loss(calls_at(scaling)) < log_loss(calls_at(once)) + 1e-6
     assert log_loss(calls_at(scaling)) < 0.85 * log_loss(calls_at(PlattScaling()))
     assert 1.5 < scaling.slope < 10
-    assert 0.2 <= choose_positive(results, 0.5, settings, scaling) <= 0.9
+    assert 0.2 <= choose_positive(cells_of(results, 0.5, settings, scaling)) <= 0.9
 
 
 def test_the_figures_of_a_perfect_network_are_perfect(fields: list[TrainingField]) -> None:
     oracle = Oracle(fields)
     point = choose_operating_point(run_network(oracle, fields[:2]), 0.5)
-    figures = held_out_figures(oracle, fields, 0.5, point)
+    judged = judge(run_network(oracle, fields), 0.5, point)
+    figures = held_out_figures(judged)
     assert list(figures) == ["cd138", "bcdata", "painted"]
     for of_source in figures.values():
         assert of_source["positive"]["f1"] == of_source["negative"]["f1"] == of_source["either"]["f1"] == 1
         assert of_source["sensitivity"] == of_source["specificity"] == 1
         assert of_source["percent_positive_bias_points"] == 0
+        assert sum(count for _, _, count in of_source["reliability"]) == of_source["either"]["tp"]
+        assert "by_group" not in of_source
+    errors = measurement_errors(judged, "here")
+    assert [(e.source, e.marker, e.images, e.patients) for e in errors] == [
+        ("cd138", "CD138", 1, 1),
+        ("bcdata", "Ki-67", 1, 1),
+    ]
+    assert all((e.sensitivity, e.specificity, e.bias_points) == (1, 1, 0) for e in errors)
+    assert [e.positive_cells + e.negative_cells for e in errors] == [len(field.calls) for field in fields[:2]]
     counted = {field.name: (field.rgb, int((field.calls == 1).sum())) for field in fields}
-    errors = count_figures(oracle, counted, 0.5, point)
-    assert sum(each["images"] for each in errors.values()) == 3
-    assert all(each["bias"] == 0 for each in errors.values())
+    counts = count_figures(*count_positive(oracle, counted, 0.5, point))
+    assert sum(each["images"] for each in counts.values()) == 3
+    assert all(each["bias"] == each["relative_bias"] == 0 for each in counts.values())
+    assert all(each["relative_bias_interval"] == [0, 0] for each in counts.values())
+
+
+def test_groups_of_several_images_have_figures_of_their_own(make_field: MakeField) -> None:
+    fields = [replace(make_field("cd138", name, seed), group=name[0]) for seed, name in enumerate(("a1", "a2", "b1"))]
+    judged = judge(run_network(Oracle(fields), fields), 0.5, QUICK_POINT)
+    figures = held_out_figures(judged)["cd138"]
+    assert {group: each["images"] for group, each in figures["by_group"].items()} == {"a": 2, "b": 1}
+    assert sum(each["either"]["tp"] for each in figures["by_group"].values()) == figures["either"]["tp"]
+    (error,) = measurement_errors(judged, "here")
+    assert (error.images, error.patients) == (3, 2)
+
+
+def test_each_field_is_called_at_its_own_threshold(fields: list[TrainingField]) -> None:
+    maps = run_network(Oracle(fields), fields[:1])
+    strict = replace(QUICK_POINT, positive=0.999)
+    lenient, severe = (judge(maps, 0.5, point) for point in (QUICK_POINT, strict))
+    both = held_out_figures([*lenient, *severe])["cd138"]
+    assert held_out_figures(lenient)["cd138"]["sensitivity"] == 1
+    assert held_out_figures(severe)["cd138"]["sensitivity"] == 0
+    assert both["sensitivity"] == pytest.approx(0.5)
+    assert both["positive"]["fn"] == both["positive"]["tp"]
+
+
+def trained(folder: Path, split: Split, settings: dict[str, float]) -> Trained:
+    folder.mkdir(parents=True, exist_ok=True)
+    save_arrays(arrays_of(CellNetwork(Architecture()).state_dict()), folder / "best.safetensors")
+    return Trained(folder, split, {}, settings)
 
 
 def test_weights_are_finished_even_where_nothing_was_learned(fields: list[TrainingField], tmp_path: Path) -> None:
-    network = CellNetwork(Architecture())
-    save_arrays(arrays_of(network.state_dict()), tmp_path / "best.safetensors")
     split = Split((), tuple(fields[:2]), (fields[2],))
-    settings = {"pixel_um": 0.5, "seed": 3}
-    source = DataSource(name="painted", licence="ours", role="test", images=1)
+    run = trained(tmp_path / "v1.5", split, {"pixel_um": 0.5, "seed": 3})
     target = tmp_path / "new" / "folder" / "v1.5"
-    card = finish_weights(tmp_path / "best.safetensors", target, split, {}, [source], settings)
+    card = finish_weights(run, target)
     assert read_card(target.with_name("v1.5.json")) == card
     assert load_weights(target.with_name("v1.5.json")).card.name == "v1.5"
     assert np.isfinite(card.calibration.slope)
+    assert [(source.name, source.role, source.images) for source in card.sources] == [
+        ("cd138", "validation", 1),
+        ("bcdata", "validation", 1),
+        ("painted", "test", 1),
+    ]
     json.loads(target.with_name("v1.5.json").read_text(), parse_constant=pytest.fail)
     with pytest.raises(SettingsError, match="validation"):
-        finish_weights(tmp_path / "best.safetensors", target, Split((), (), ()), {}, [], settings)
+        finish_weights(trained(tmp_path / "bare", Split((), (), ()), {"pixel_um": 0.5, "seed": 3}), target)
 
 
 def test_the_operating_point_is_chosen_without_a_look_at_the_test(
@@ -177,14 +224,42 @@ def test_the_operating_point_is_chosen_without_a_look_at_the_test(
 
     def chosen(results: list[FieldMaps], pixel_um: float) -> OperatingPoint:
         seen.append("chosen")
-        return OperatingPoint(CellSettings(), PlattScaling(), 0.5)
+        return OperatingPoint(CellSettings(), PlattScaling(), 0.5, (0.3, 0.8))
 
     monkeypatch.setattr("ihc_quant.training.finishing.run_network", watched)
-    monkeypatch.setattr("ihc_quant.training.figures.run_network", watched)
     monkeypatch.setattr("ihc_quant.training.finishing.choose_operating_point", chosen)
-    save_arrays(arrays_of(CellNetwork(Architecture()).state_dict()), tmp_path / "best.safetensors")
-    split = Split((), tuple(fields[:1]), tuple(fields[1:]))
-    card = finish_weights(tmp_path / "best.safetensors", tmp_path / "x", split, {}, [], {"pixel_um": 0.5, "seed": 3})
+    run = trained(tmp_path / "x", Split((), tuple(fields[:1]), tuple(fields[1:])), {"pixel_um": 0.5, "seed": 3})
+    card = finish_weights(run, tmp_path / "x")
     assert seen == ["a", "chosen", "b", "c"]
-    assert card.thresholds.uncertain == (0.25, 0.75)
+    assert card.thresholds.uncertain == (0.3, 0.8)
     assert asdict(PlattScaling()) == {"slope": card.calibration.slope, "intercept": card.calibration.intercept}
+
+
+def test_no_patient_chooses_the_point_it_is_measured_at(
+    make_field: MakeField, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[set[str]] = []
+
+    def chosen(results: list[FieldMaps], pixel_um: float) -> OperatingPoint:
+        seen.append({result.field.name for result in results})
+        return QUICK_POINT
+
+    monkeypatch.setattr("ihc_quant.training.folds.choose_operating_point", chosen)
+    fields = [make_field("cd138", name, seed) for seed, name in enumerate("abc")]
+    foreign = [make_field("bcdata", name, seed) for seed, name in enumerate("def")]
+    folds = [
+        trained(
+            tmp_path / f"fold-{number}",
+            Split(tuple(field for field in fields if field is not held), (), (held, foreign[number])),
+            {"pixel_um": 0.5, "seed": 3},
+        )
+        for number, held in enumerate(fields)
+    ]
+    cards = finish_folds(folds, range(3))
+    # A set that no fold learned from, d to f, chooses nothing.
+    assert seen == [{"b", "c"}, {"a", "c"}, {"a", "b"}]
+    assert [card.split["test"] for card in cards] == [
+        [f"bcdata/{f}", f"cd138/{c}"] for c, f in zip("abc", "def", strict=True)
+    ]
+    assert [card.metrics["cd138"]["images"] for card in cards] == [1, 1, 1]
+    assert (tmp_path / "fold-1" / "weights.safetensors").exists()

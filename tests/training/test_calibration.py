@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from ihc_quant.training.calibration import MatchedCalls, PlattScaling, calibration_error, fit_platt
+from ihc_quant.training.calibration import MatchedCalls, PlattScaling, calibration_error, fit_platt, reliability_bins
 
 
 def sigmoid(z: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -71,3 +71,13 @@ def test_no_cells_have_no_error() -> None:
 def test_one_scaling_after_another_is_one_scaling(a: float, b: float, c: float, d: float, z: float) -> None:
     both = PlattScaling(a, b).then(PlattScaling(c, d))
     assert both.slope * z + both.intercept == pytest.approx(c * (a * z + b) + d, abs=1e-9)
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), max_size=60))
+def test_bins_hold_every_cell_once_in_order(cells: list[tuple[float, bool]]) -> None:
+    calls = MatchedCalls(np.array([p for p, _ in cells]), np.array([call for _, call in cells], np.bool_))
+    bins = reliability_bins(calls)
+    assert sum(count for _, _, count in bins) == len(cells)
+    assert [p for p, _, _ in bins] == sorted(p for p, _, _ in bins)
+    assert max((count for _, _, count in bins), default=0) - min((count for _, _, count in bins), default=0) <= 1
+    assert sum(share * count for _, share, count in bins) == pytest.approx(sum(call for _, call in cells))

@@ -8,7 +8,16 @@ from hypothesis import strategies as st
 from ihc_quant.errors import SettingsError
 from ihc_quant.training.field import TrainingField
 from ihc_quant.training.sources import patient_of
-from ihc_quant.training.splits import Split, joined, split_by_image, split_by_patient
+from ihc_quant.training.splits import (
+    CD138_FOLDS,
+    FOLDS,
+    Split,
+    hold_out_fold,
+    in_fold,
+    joined,
+    split_by_image,
+    split_by_patient,
+)
 
 
 def field_of(name: str, group: str) -> TrainingField:
@@ -74,3 +83,34 @@ def test_splits_are_joined_part_by_part() -> None:
     one, two, three = (field_of(name, name) for name in "abc")
     whole = joined([Split((one,), (two,), ()), Split((), (), (three,))])
     assert (whole.training, whole.validation, whole.test) == ((one,), (two,), (three,))
+
+
+@given(st.lists(st.sampled_from(CD138_FOLDS), max_size=30))
+def test_each_patient_is_held_out_by_one_fold_and_trains_in_all_others(names: list[str]) -> None:
+    fields = [field_of(f"{index}", group) for index, group in enumerate([*CD138_FOLDS, *names])]
+    splits = [hold_out_fold(fields, fold, CD138_FOLDS) for fold in range(FOLDS)]
+    for split, patient in zip(splits, CD138_FOLDS, strict=True):
+        assert_disjoint_and_whole(split, fields)
+        assert parts_of(split) == [set(CD138_FOLDS) - {patient}, set(), {patient}]
+
+
+@given(groups)
+def test_each_image_is_held_out_by_one_fold(names: list[str]) -> None:
+    fields = [field_of(f"{index:02}", group) for index, group in enumerate(names)]
+    splits = [hold_out_fold(fields[::-1], fold) for fold in range(FOLDS)]
+    for split in splits:
+        assert_disjoint_and_whole(split, fields)
+        assert not split.validation
+    assert sorted(field.name for split in splits for field in split.test) == [field.name for field in fields]
+
+
+@pytest.mark.parametrize("present", [CD138_FOLDS[:4], (*CD138_FOLDS, "007")])
+def test_a_patient_that_no_fold_would_hold_out_is_refused(present: tuple[str, ...]) -> None:
+    with pytest.raises(SettingsError, match=r"00[67] is missing or new"):
+        hold_out_fold([field_of(group, group) for group in present], 0, CD138_FOLDS)
+
+
+@given(st.sets(st.text(min_size=1), max_size=20))
+def test_folds_partition_counted_crops(names: set[str]) -> None:
+    folds = [in_fold(dict.fromkeys(names, 1), fold) for fold in range(FOLDS)]
+    assert sorted(name for fold in folds for name in fold) == sorted(names)

@@ -1,0 +1,136 @@
+"""All sets that a run learns from or is tested on, and how each is split."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ihc_quant.errors import SettingsError
+from ihc_quant.training.field import TrainingField
+from ihc_quant.training.laboratory import read_laboratory
+from ihc_quant.training.sources import (
+    BCDATA_MPP,
+    CD138_BORDER_PX,
+    CD138_MPP,
+    HE_MPP,
+    LYSTO_MPP,
+    Counted,
+    paint_fields,
+    read_counted,
+    read_dsb2018,
+    read_he,
+    read_he_slide,
+    read_point_set,
+)
+from ihc_quant.training.splits import CD138_FOLDS, Split, hold_out_fold, joined, split_by_image, split_by_patient
+
+Sources = Mapping[str, Sequence[TrainingField]]
+"""Fields by source."""
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """Where the sets are.
+
+    Attributes
+    ----------
+    folder : Path
+        Holds ``labelled/`` and ``unlabelled/``.
+    shares : mapping of str to int
+        Images of each source in a batch; those with none are only tested on.
+    pixel_um : float
+        The network's pixel size.
+    he_slide : str
+        An H&E slide in the folder; empty for none.
+    laboratory : str
+        YAML that lists a laboratory's own images; empty for none.
+    painted_fields, painted_px : int
+        Number and side of painted images.
+    kept : Path or None
+        Folder where painted images are kept, as painting them takes minutes.
+    """
+
+    folder: Path
+    shares: Mapping[str, int]
+    pixel_um: float
+    he_slide: str
+    laboratory: str
+    painted_fields: int
+    painted_px: int
+    kept: Path | None = None
+
+    def read(self) -> dict[str, list[TrainingField]]:
+        """Read each set that is learned from, and each with marks that is there and can be tested on.
+
+        Raises
+        ------
+        SettingsError
+            Where a set that is to be learned from is not there.
+        """
+        labelled = self.folder / "labelled"
+        if not self.folder.is_dir() and any(self.shares[name] for name in ("cd138", "bcdata", "dsb2018", "he")):
+            raise SettingsError(
+                f"--data {self.folder}: no such folder; name the one that holds labelled/ and unlabelled/."
+            )
+        sources: dict[str, list[TrainingField]] = {}
+        if self._wanted("cd138"):
+            sources["cd138"] = read_point_set(labelled / "cd138", "cd138", CD138_MPP, self.pixel_um, CD138_BORDER_PX)
+        if self._wanted("bcdata"):
+            sources["bcdata"] = read_point_set(labelled / "bcdata", "bcdata", BCDATA_MPP, self.pixel_um, 0)
+        if self._wanted("dsb2018"):
+            sources["dsb2018"] = read_dsb2018(labelled / "dsb2018", self.pixel_um)
+        if self.shares["painted"]:
+            sources["painted"] = paint_fields(range(self.painted_fields), self.painted_px, self.kept)
+        if self.shares["he"]:
+            sources["he"] = read_he(self.folder / "unlabelled" / "lymphnode_cd3", HE_MPP, self.pixel_um)
+            if self.he_slide:
+                sources["he"] += read_he_slide(self.folder / self.he_slide, HE_MPP, self.pixel_um)
+        if self.shares["laboratory"]:
+            sources["laboratory"] = read_laboratory(Path(self.laboratory), self.pixel_um)
+        return sources
+
+    def read_counted(self) -> Counted:
+        """Read the LYSTO crops, none where they are missing: no run needs them to learn from."""
+        folder = self.folder / "labelled" / "lysto"
+        return read_counted(folder, LYSTO_MPP, self.pixel_um) if folder.is_dir() else {}
+
+    def _wanted(self, source: str) -> bool:
+        return bool(self.shares[source]) or (self.folder / "labelled" / source).is_dir()
+
+
+@dataclass(frozen=True, slots=True)
+class SplitPlan:
+    """Who is held out.
+
+    Attributes
+    ----------
+    fold : int or None
+        Fold that is tested, with nothing to validate; None for the plan of patients below.
+    validation, test : sequence of str
+        CD138 groups that validate and test. Where one is named, sets without patients are split by image.
+    hold_out_images : bool
+        They are, even where none is named.
+    """
+
+    fold: int | None
+    validation: Sequence[str]
+    test: Sequence[str]
+    hold_out_images: bool
+
+    def split(self, sources: Sources, shares: Mapping[str, int]) -> Split:
+        """Split every source by patient or, where patients are unknown, by image."""
+        return joined([self._split(name, fields, bool(shares[name])) for name, fields in sources.items()])
+
+    def _split(self, source: str, fields: Sequence[TrainingField], learned: bool) -> Split:
+        """Return the parts of one source; what is not learned from is tested."""
+        if source == "he":  # nobody marked cells there to measure by
+            return Split(tuple(fields), (), ())
+        if self.fold is not None:
+            part = hold_out_fold(fields, self.fold, CD138_FOLDS if source == "cd138" else ())
+            return part if learned else Split((), (), part.test)
+        if not learned:
+            return Split((), (), tuple(fields))
+        if source == "cd138":
+            return split_by_patient(fields, self.validation, self.test)
+        if self.validation or self.test or self.hold_out_images:
+            return split_by_image(fields)
+        return Split(tuple(fields), (), ())

@@ -1,0 +1,67 @@
+"""Recipes: what a YAML file may say, and one sentence for what it may not."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from ihc_quant.errors import SettingsError
+from ihc_quant.training.recipe import read_recipe, stated_settings
+
+
+@dataclass
+class Knobs:
+    steps: int = 5
+    rate: float = 0.1
+    name: str = "x"
+    quick: bool = False
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "r.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_values_come_as_their_settings_have_them(tmp_path: Path) -> None:
+    recipe = read_recipe(written(tmp_path, 'rate: 3e-3\nsteps: 7\nname: "006"\nquick: yes\n'), Knobs)
+    assert recipe == {"rate": 0.003, "steps": 7, "name": "006", "quick": True}
+    assert type(read_recipe(written(tmp_path, "rate: 1"), Knobs)["rate"]) is float
+
+
+def test_only_what_is_stated_is_stated(tmp_path: Path) -> None:
+    recipe = str(written(tmp_path, "steps: 7\nquick: true\n"))
+    assert stated_settings(Knobs, None, []) == {}
+    assert stated_settings(Knobs, None, ["--settings", recipe]) == {"steps": 7, "quick": True}
+    assert stated_settings(Knobs, None, ["--settings", recipe, "--no-quick", "--steps", "5"]) == {
+        "steps": 5,
+        "quick": False,
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("stepz: 7", "r.yaml: there is no setting stepz"),
+        ("steps: many", "steps must be a whole number, not 'many'"),
+        ("steps: true", "steps must be a whole number"),
+        ("rate: fast", "rate must be a number"),
+        ("name: 006", "name must be text in quotes, not 6"),
+        ("quick: 1", "quick must be true or false"),
+        ("- steps", "holds no settings"),
+        ("", "holds no settings"),
+        ("a: [", "not YAML"),
+        ("steps: !!python/object/apply:os.getcwd []", "not YAML"),
+    ],
+)
+def test_a_recipe_that_cannot_be_followed_is_one_sentence(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(SettingsError, match=words):
+        read_recipe(written(tmp_path, text), Knobs)
+
+
+def test_a_recipe_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="cannot be read"):
+        read_recipe(tmp_path / "none.yaml", Knobs)
+    (tmp_path / "b.yaml").write_bytes(b"\xff\xfe\x00name")
+    with pytest.raises(SettingsError, match="not YAML"):
+        read_recipe(tmp_path / "b.yaml", Knobs)
