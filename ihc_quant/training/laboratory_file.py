@@ -11,7 +11,7 @@ from ihc_quant.annotation.yaml_file import read_yaml
 from ihc_quant.domain.geometry import MPP_RANGE_UM
 from ihc_quant.errors import SettingsError
 
-INHERITED: tuple[str, ...] = ("marker", "classes", "mpp")
+INHERITED: tuple[str, ...] = ("marker", "tissue", "classes", "mpp")
 """What may stand once at the top for all items."""
 
 Text = Annotated[str, StringConstraints(strict=True, strip_whitespace=True, min_length=1)]
@@ -34,6 +34,8 @@ class LaboratoryItem(BaseModel):
         The split goes by it.
     marker : str
         What the section was stained for.
+    tissue : str
+        What it was cut from.
     classes : str or None
         Class map; needed with GeoJSON.
     mpp : float or None
@@ -48,6 +50,7 @@ class LaboratoryItem(BaseModel):
     annotation: Annotated[tuple[Text, ...], BeforeValidator(_listed), Field(min_length=1)]
     patient: Annotated[Text, StringConstraints(pattern=r"^[^,/]*$")]
     marker: Text
+    tissue: Text = "tissue not stated"
     classes: Text | None = None
     mpp: Annotated[float, Field(strict=True, ge=MPP_RANGE_UM[0], le=MPP_RANGE_UM[1])] | None = None
     series: Annotated[int, Field(strict=True, ge=0)] | None = None
@@ -74,6 +77,11 @@ class Laboratory:
     def markers(self) -> tuple[str, ...]:
         """Markers of the items, each once, in alphabetical order."""
         return tuple(sorted({item.marker for item in self.items}))
+
+    @property
+    def tissues(self) -> tuple[str, ...]:
+        """Tissues of the items, each once, in alphabetical order."""
+        return tuple(sorted({item.tissue for item in self.items}))
 
     @property
     def patients(self) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import shapely
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 from shapely.geometry import Polygon, box
 
 from ihc_quant.annotation.class_map import CELLS, ClassMap, Meaning
@@ -21,6 +22,9 @@ CALLS = {Meaning.POSITIVE: 1, Meaning.NEGATIVE: 0, Meaning.UNKNOWN: UNKNOWN}
 
 LARGEST_CELL_UM2 = 10_000.0
 """A megakaryocyte of 100 µm covers 7,900 µm²; what is larger is a region whose class was mapped to a call."""
+
+TWICE_UM = 1.0
+"""Two marks nearer than this are one cell marked twice: the centres of touching nuclei are 5 µm apart."""
 
 LOG = logging.getLogger(__name__)
 
@@ -129,8 +133,10 @@ def read_marks(
                     areas[meaning].append(_on_grid(drawing.area_of(drawn), grid))
         _require_inside(path, found, grid, size_l0)
         cells += found
+    centres_px = np.array([(cell.x_px, cell.y_px) for cell in cells], np.float64).reshape(-1, 2)
+    _tell_twice(paths, centres_px * grid.pixel_um)
     return Marks(
-        np.array([(cell.x_px, cell.y_px) for cell in cells], np.float64).reshape(-1, 2),
+        centres_px,
         np.array([cell.call for cell in cells], np.int8),
         tuple(cell.outline for cell in cells),
         tuple(areas[Meaning.VALID]),
@@ -178,3 +184,17 @@ def _require_inside(path: Path, cells: list[MarkedCell], grid: Grid, size_l0: Si
             f"{path}: {outside} of {len(cells)} cells lie outside the image; "
             "check that the annotations belong to it and are in its pixels, not in µm."
         )
+
+
+def _tell_twice(paths: list[Path], centres_um: NDArray[np.float64]) -> None:
+    """Tell of cells that were marked twice: they count as two, and may have been called both ways."""
+    if not len(centres_um):
+        return
+    pairs = cKDTree(centres_um).query_pairs(TWICE_UM, output_type="ndarray")
+    if len(pairs):
+        named = ", ".join(map(str, paths))
+        x_um, y_um = centres_um[pairs[0, 0]]
+        LOG.warning(
+            "%s: %d cells are marked twice, less than %g µm apart, the first at %.0f, %.0f µm; mark each cell once.",
+            named, len(pairs), TWICE_UM, x_um, y_um,
+        )  # fmt: skip

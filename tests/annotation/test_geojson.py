@@ -279,5 +279,41 @@ def test_a_packed_file_is_not_unpacked_without_end(tmp_path: Path, monkeypatch: 
         read_geojson(path, ORIGIN)
 
 
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+kinds = st.sampled_from(["Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "MultiPolygon", "Circle"])
+near_places = st.lists(st.lists(st.integers(-3, 3) | st.floats(-3, 3), min_size=1, max_size=3), max_size=6)
+nested = near_places | st.lists(near_places, max_size=3) | st.lists(st.lists(near_places, max_size=3), max_size=2)
+hostile = st.fixed_dictionaries(
+    {"type": st.just("Feature") | anything, "geometry": st.fixed_dictionaries({"type": kinds, "coordinates": nested})},
+    optional={
+        "properties": anything | st.fixed_dictionaries({"classification": anything, "objectType": anything}),
+        "nucleusGeometry": anything,
+        "childObjects": anything,
+        "id": anything,
+    },
+)
+
+
+@given(anything | st.lists(hostile, max_size=3))
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_a_file_holds_is_read_or_refused_in_a_sentence(tmp_path: Path, document: object) -> None:
+    drawing, refusal = Drawing(tmp_path, ()), str(tmp_path)
+    try:
+        drawing = read(tmp_path, document)
+    except SettingsError as error:
+        refusal = str(error)
+    assert refusal.startswith(str(tmp_path))
+    for drawn in drawing.objects:
+        if drawn.area_l0 is not None:
+            assert drawn.area_l0.is_valid
+            assert drawn.area_l0.area > 0
+        else:
+            assert np.isfinite(drawn.points_l0).all()
+
+
 def test_an_empty_collection_holds_nothing(tmp_path: Path) -> None:
     assert read(tmp_path, collection()).objects == ()

@@ -289,19 +289,21 @@ def test_patients_stay_together_whatever_the_item(folder: Folder) -> None:
     items: list[dict[str, object]] = [
         {"image": image, "annotation": marks, "patient": patient} for patient in ("P1", "P2", "P1")
     ]
-    fields = read_laboratory(folder.listed(*items, licence="ours, no release"), 0.5)
+    fields = read_laboratory(folder.listed(*items, licence="ours, no release", tissue="skin"), 0.5)
     assert [field.group for field in fields] == ["P1", "P2", "P1"]
     assert len({field.name for field in fields}) == 3
     listed = read_laboratory_file(folder.path / "laboratory.yaml")
-    assert (listed.licence, listed.markers, listed.patients) == ("ours, no release", ("CCR4",), ("P1", "P2"))
+    assert (listed.licence, listed.patients) == ("ours, no release", ("P1", "P2"))
+    assert (listed.markers, listed.tissues) == (("CCR4",), ("skin",))
 
 
 def test_what_is_mended_or_left_out_is_told(folder: Folder, caplog: pytest.LogCaptureFixture) -> None:
     bow_tie = drawn("Polygon", [[[100, 200], [400, 400], [400, 200], [100, 400], [100, 200]]], "Annotated area")
     with caplog.at_level(logging.WARNING):
-        folder.read(folder.slide(), folder.geojson([bow_tie, *dots()]))
+        folder.read(folder.slide(), folder.geojson([bow_tie, *dots(), *outlines(CELLS[:1])]))
     assert "feature 1 (Annotated area): an outline that crosses itself was mended." in caplog.text
-    assert "of 4 cells lie outside the valid areas." in caplog.text
+    assert "of 5 cells lie outside the valid areas." in caplog.text
+    assert "1 cells are marked twice, less than 1 µm apart, the first at 50, 75 µm" in caplog.text
 
 
 WHERE = area(100, 200, 400, 400)
