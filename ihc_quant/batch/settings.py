@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ihc_quant.cells.find import CellSettings
 from ihc_quant.network.card import WeightsCard
+from ihc_quant.network.precision import Precision
 from ihc_quant.network.predictor import usable_cores
 from ihc_quant.tissue.mask import TissueSettings
 
@@ -39,6 +40,8 @@ class MeasureSettings(SettingsPart):
         Coarsest pixel of the overview on which tissue is found.
     allow_coarse : bool
         Whether a slide coarser than ``COARSEST_MPP_UM`` is scored all the same.
+    precision : {"float32", "bfloat16", "int8"}
+        How exactly the network computes.
     tissue : TissueSettings
     cells : CellSettings or None
         None takes the thresholds of the weights' card.
@@ -49,6 +52,7 @@ class MeasureSettings(SettingsPart):
     margin_px: int = Field(default=48, ge=32, le=512, multiple_of=16)
     overview_um: float = Field(default=8.0, gt=0, le=10)
     allow_coarse: bool = False
+    precision: Precision = "float32"
     tissue: TissueSettings = TissueSettings()
     cells: CellSettings | None = None
 

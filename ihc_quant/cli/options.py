@@ -29,6 +29,10 @@ MppOption = Annotated[float | None, typer.Option("--mpp", help="µm per pixel of
 Series = Annotated[int | None, typer.Option(min=0, help="Image of a file that holds several.")]
 Workers = Annotated[int | None, typer.Option(min=1, max=256, help="Tiles worked on at once; the cores if not given.")]
 Runtime = Annotated[str, typer.Option(help="auto, torch or openvino.")]
+Precision = Annotated[
+    str,
+    typer.Option(help="float32; or bfloat16 or int8: faster where the processor can, figures differ a little."),
+]
 Device = Annotated[str, typer.Option(help="auto, cpu or a GPU such as cuda:0.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 
@@ -101,7 +105,9 @@ def _finite(text: str) -> float:
     return number
 
 
-def measure_settings(weights: str, tile: int, margin: int, allow_coarse: bool) -> "MeasureSettings":
+def measure_settings(
+    weights: str, tile: int, margin: int, allow_coarse: bool, precision: str = "float32"
+) -> "MeasureSettings":
     """Return the settings of the measurement.
 
     Raises
@@ -112,9 +118,13 @@ def measure_settings(weights: str, tile: int, margin: int, allow_coarse: bool) -
     from pydantic import ValidationError
 
     from ihc_quant.batch.settings import MeasureSettings
+    from ihc_quant.network.precision import known_precision
 
+    exactness = known_precision(precision)
     try:
-        return MeasureSettings(weights=weights, tile_px=tile, margin_px=margin, allow_coarse=allow_coarse)
+        return MeasureSettings(
+            weights=weights, tile_px=tile, margin_px=margin, allow_coarse=allow_coarse, precision=exactness
+        )
     except ValidationError as error:
         raise SettingsError(
             f"{told(error)}; --tile is 64 to 8192 pixels, --margin 32 to 512, both multiples of 16."

@@ -34,12 +34,13 @@ def score(
     workers: options.Workers = None,
     runtime: options.Runtime = "auto",
     device: options.Device = "auto",
+    precision: options.Precision = "float32",
     json: options.Json = False,
 ) -> None:
     """Score one slide: cell table, tile table, scores and pictures."""
     stain = options.section_stain(marker, chromogen)
     override = options.square_mpp(mpp)
-    measure = options.measure_settings(weights, tile, margin, allow_coarse)
+    measure = options.measure_settings(weights, tile, margin, allow_coarse, precision)
     execution = options.execution_settings(runtime, device, workers)
     options.call_rule(threshold, cuts, call_by, compartment, 0.5)
 
@@ -48,7 +49,13 @@ def score(
     from ihc_quant.report.report_json import outcome_json
     from ihc_quant.report.slide_summary import summary_lines
 
-    predictor = load_predictor(weights, runtime=execution.runtime, device=execution.device, workers=execution.workers)
+    predictor = load_predictor(
+        weights,
+        runtime=execution.runtime,
+        device=execution.device,
+        workers=execution.workers,
+        precision=measure.precision,
+    )
     rule = options.call_rule(threshold, cuts, call_by, compartment, predictor.card.thresholds.positive)
     with tile_progress(slide.name) as on_progress:
         task = SlideTask(slide, stain, slide_id, override, series)

@@ -92,26 +92,3 @@ def normalise(rgb: Tensor) -> Tensor:
     Tensor, shape (N, 3, H, W), float32
     """
     return 1.0 - rgb.permute(0, 3, 1, 2).to(torch.float32) / 255.0
-
-
-class CalibratedNetwork(nn.Module):
-    """The network from sRGB to probabilities, with the calibration of the positivity map folded in.
-
-    Parameters
-    ----------
-    network : CellNetwork
-        Trained network.
-    slope, intercept : float
-        Platt scaling of the positivity logit: p = sigmoid(slope · logit + intercept).
-    """
-
-    def __init__(self, network: CellNetwork, slope: float, intercept: float) -> None:
-        super().__init__()
-        self.network = network
-        self.register_buffer("slope", torch.tensor([1.0, 1.0, slope]).reshape(1, 3, 1, 1))
-        self.register_buffer("intercept", torch.tensor([0.0, 0.0, intercept]).reshape(1, 3, 1, 1))
-
-    def forward(self, rgb: Tensor) -> Tensor:
-        """Return the maps as probabilities, shape (N, 3, H, W), for sRGB uint8 of shape (N, H, W, 3)."""
-        logits = self.network(normalise(rgb))
-        return torch.sigmoid(logits * self.slope + self.intercept)

@@ -13,3 +13,10 @@ def openvino_devices() -> list[str]:
     import openvino
 
     return list(openvino.Core().available_devices)
+
+
+def cpu_has_bfloat16() -> bool:
+    """Return whether the processor computes in bfloat16; without such instructions it would only be slower."""
+    import openvino
+
+    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")

@@ -1,7 +1,8 @@
 """The network as an OpenVINO graph, built straight from its tensors.
 
 Tracing the PyTorch module would import torch and take seconds at every start; the graph below takes a tenth of one.
-``tests/network/test_predictor.py`` holds both to the same maps.
+``tests/network/test_predictor.py`` holds both to the same maps. Whatever is constant is folded into a convolution:
+batch normalisation, the 1 / 255 of the input, the calibration of the positivity map.
 """
 
 from collections.abc import Mapping
@@ -13,14 +14,18 @@ from numpy.typing import NDArray
 from openvino import opset13 as ops
 
 from ihc_quant.network.card import Architecture, Calibration
+from ihc_quant.network.quantisation import Range, activation_ranges, weight_limits
 
 NORMALISATION_EPSILON = 1e-5
 """Added to the variance by batch normalisation; PyTorch's default."""
 
-Tensors = Mapping[str, NDArray[np.float32]]
+Floats = NDArray[np.float32]
+Tensors = Mapping[str, Floats]
 
 
-def build_graph(tensors: Tensors, architecture: Architecture, calibration: Calibration) -> openvino.Model:
+def build_graph(
+    tensors: Tensors, architecture: Architecture, calibration: Calibration, *, int8: bool = False
+) -> openvino.Model:
     """Return the graph from sRGB to calibrated maps.
 
     Parameters
@@ -30,6 +35,8 @@ def build_graph(tensors: Tensors, architecture: Architecture, calibration: Calib
     architecture : Architecture
     calibration : Calibration
         Folded into the positivity map.
+    int8 : bool
+        Whether all convolutions but the head's take integers; see ``quantisation``.
 
     Returns
     -------
@@ -37,43 +44,83 @@ def build_graph(tensors: Tensors, architecture: Architecture, calibration: Calib
         uint8 (1, H, W, 3) to float32 (1, 3, H, W), H and W open.
     """
     rgb = ops.parameter([1, -1, -1, 3], np.uint8, name="rgb")
-    image = ops.transpose(ops.convert(rgb, "f32"), np.array([0, 3, 1, 2]))
-    image = ops.subtract(ops.constant(np.float32(1)), ops.divide(image, ops.constant(np.float32(255))))
-    features = ops.space_to_depth(image, "depth_first", architecture.fold)
-    skips = []
-    for level, blocks in enumerate(architecture.encoder_blocks):
-        for block in range(blocks + 1):
-            stride = 2 if level > 0 and block == 0 else 1
-            features = _block(features, tensors, f"encoder.{level}.{block}", stride)
-        skips.append(features)
-    skips.pop()
-    for step, level in enumerate(reversed(range(len(architecture.widths) - 1))):
-        lateral = _convolution(features, tensors[f"lateral.{step}.weight"], tensors[f"lateral.{step}.bias"], 1)
-        features = ops.add(_doubled(lateral), skips.pop())
-        for block in range(architecture.decoder_blocks[level]):
-            features = _block(features, tensors, f"decoder.{step}.{block}", 1)
-    logits = ops.depth_to_space(
-        _convolution(features, tensors["head.weight"], tensors["head.bias"], 1), "depth_first", architecture.fold
-    )
-    slope = np.array([1, 1, calibration.slope], np.float32).reshape(1, 3, 1, 1)
-    intercept = np.array([0, 0, calibration.intercept], np.float32).reshape(1, 3, 1, 1)
-    maps = ops.sigmoid(ops.add(ops.multiply(logits, ops.constant(slope)), ops.constant(intercept)))
-    return openvino.Model([maps], [rgb], "cells")
+    network = _Network(tensors, architecture, activation_ranges(tensors, architecture) if int8 else None)
+    # 255 − sRGB is 0 on white glass and, unlike 1 − sRGB / 255, exact in bfloat16 and as an integer.
+    image = ops.subtract(ops.constant(np.float32(255)), ops.convert(ops.transpose(rgb, np.array([0, 3, 1, 2])), "f32"))
+    features = network.features(ops.space_to_depth(image, "depth_first", architecture.fold))
+    slope = np.repeat(np.array([1, 1, calibration.slope], np.float32), architecture.fold**2)
+    intercept = np.repeat(np.array([0, 0, calibration.intercept], np.float32), architecture.fold**2)
+    weight = tensors["head.weight"] * slope[:, None, None, None]
+    probabilities = ops.sigmoid(_convolution(features, ops.constant(weight), tensors["head.bias"] * slope + intercept))
+    return openvino.Model([ops.depth_to_space(probabilities, "depth_first", architecture.fold)], [rgb], "cells")
 
 
-def _block(features: Any, tensors: Tensors, name: str, stride: int) -> Any:
-    """Return convolution, batch normalisation (folded into the convolution) and rectifier."""
-    scale = tensors[f"{name}.1.weight"] / np.sqrt(tensors[f"{name}.1.running_var"] + NORMALISATION_EPSILON)
-    weight = tensors[f"{name}.0.weight"] * scale[:, None, None, None]
-    bias = tensors[f"{name}.1.bias"] - tensors[f"{name}.1.running_mean"] * scale
-    return ops.relu(_convolution(features, weight, bias, stride))
+class _Network:
+    """Encoder and decoder; with ``ranges`` in integers."""
+
+    def __init__(self, tensors: Tensors, architecture: Architecture, ranges: Mapping[str, Range] | None) -> None:
+        self._tensors = tensors
+        self._architecture = architecture
+        self._ranges = ranges
+
+    def features(self, image: Any) -> Any:
+        """Return the features that the head takes, for folded pixels of 0 (white) to 255."""
+        architecture = self._architecture
+        features = image if self._ranges is None else _quantised(image, (0.0, 255.0))
+        skips = []
+        for level, blocks in enumerate(architecture.encoder_blocks):
+            for block in range(blocks + 1):
+                stride = 2 if level > 0 and block == 0 else 1
+                features = self._block(features, f"encoder.{level}.{block}", stride)
+            skips.append(features)
+        skips.pop()
+        for step, level in enumerate(reversed(range(len(architecture.widths) - 1))):
+            weight = self._weight(self._tensors[f"lateral.{step}.weight"])
+            lateral = _convolution(features, weight, self._tensors[f"lateral.{step}.bias"])
+            features = self._rounded(ops.add(_doubled(lateral), skips.pop()), f"sum.{step}")
+            for block in range(architecture.decoder_blocks[level]):
+                features = self._block(features, f"decoder.{step}.{block}", 1)
+        return features
+
+    def _block(self, features: Any, name: str, stride: int) -> Any:
+        """Return convolution, batch normalisation (folded into the convolution) and rectifier."""
+        tensors = self._tensors
+        scale = tensors[f"{name}.1.weight"] / np.sqrt(tensors[f"{name}.1.running_var"] + NORMALISATION_EPSILON)
+        weight = tensors[f"{name}.0.weight"] * scale[:, None, None, None]
+        bias = tensors[f"{name}.1.bias"] - tensors[f"{name}.1.running_mean"] * scale
+        if name == "encoder.0.0":
+            weight = weight / np.float32(255)
+        return self._rounded(ops.relu(_convolution(features, self._weight(weight), bias, stride)), name)
+
+    def _weight(self, weight: Floats) -> Any:
+        """Return a weight, rounded to integer steps for each output channel where the network is in integers."""
+        node = ops.constant(weight.astype(np.float32))
+        if self._ranges is None:
+            return node
+        limits = weight_limits(weight)
+        low, high = ops.constant(-limits), ops.constant(limits)
+        return ops.fake_quantize(node, low, high, low, high, 255)
+
+    def _rounded(self, features: Any, name: str) -> Any:
+        """Return an activation, rounded where it has a range."""
+        if self._ranges is None or name not in self._ranges:
+            return features
+        return _quantised(features, self._ranges[name])
 
 
-def _convolution(features: Any, weight: NDArray[np.float32], bias: NDArray[np.float32], stride: int) -> Any:
-    padding = [weight.shape[2] // 2] * 2
-    convolved = ops.convolution(
-        features, ops.constant(weight.astype(np.float32)), [stride, stride], padding, padding, [1, 1]
-    )
+def _quantised(features: Any, limits: Range) -> Any:
+    """Return an activation rounded to 256 steps; OpenVINO turns what follows into arithmetic of integers."""
+    low, high = limits
+    if low < 0:  # steps on both sides of an exact 0, of equal size
+        high = max(-low, high * 128 / 127)
+        low, high = -high, high * 127 / 128
+    ends = [ops.constant(np.full((1, 1, 1, 1), value, np.float32)) for value in (low, high)]
+    return ops.fake_quantize(features, *ends, *ends, 256)
+
+
+def _convolution(features: Any, weight: Any, bias: Floats, stride: int = 1) -> Any:
+    padding = [int(weight.get_output_shape(0)[2]) // 2] * 2
+    convolved = ops.convolution(features, weight, [stride, stride], padding, padding, [1, 1])
     return ops.add(convolved, ops.constant(bias.astype(np.float32).reshape(1, -1, 1, 1)))
 
 

@@ -12,6 +12,7 @@ from openvino.properties import hint
 from ihc_quant.domain.maps import CellMaps
 from ihc_quant.errors import WeightsError
 from ihc_quant.network.openvino_graph import build_graph
+from ihc_quant.network.precision import Precision
 from ihc_quant.network.predictor import cpu_name, cropped_maps, padded_to_stride, usable_cores
 from ihc_quant.network.weights import Weights
 
@@ -25,6 +26,8 @@ class OpenVinoPredictor:
         From ``load_weights``.
     workers : int
         Threads that will call ``predict``.
+    precision : {"float32", "bfloat16", "int8"}
+        OpenVINO ignores bfloat16 silently on a processor that lacks it; ``chosen_precision`` has refused that before.
 
     Raises
     ------
@@ -32,11 +35,12 @@ class OpenVinoPredictor:
         Where the tensors do not fit the architecture of their card.
     """
 
-    def __init__(self, weights: Weights, workers: int) -> None:
+    def __init__(self, weights: Weights, workers: int, precision: Precision = "float32") -> None:
         self.card = weights.card
         self._stride_px = self.card.architecture.stride_px
         try:
-            self._graph = build_graph(weights.floats(), self.card.architecture, self.card.calibration)
+            architecture, calibration = self.card.architecture, self.card.calibration
+            self._graph = build_graph(weights.floats(), architecture, calibration, int8=precision == "int8")
         except (IndexError, KeyError, RuntimeError, ValueError) as error:
             raise WeightsError(f"{weights.path}: the weights do not fit their card; fetch both again.") from error
         self._core = openvino.Core()
@@ -44,12 +48,13 @@ class OpenVinoPredictor:
             properties.inference_num_threads(): max(usable_cores(), workers),
             properties.num_streams(): workers,
             # The default would round to bfloat16 where the processor can, and figures would differ between machines.
-            hint.inference_precision(): openvino.Type.f32,
+            hint.inference_precision(): openvino.Type.bf16 if precision == "bfloat16" else openvino.Type.f32,
         }
         self._compiled: dict[tuple[int, int], Any] = {}
         self._requests = threading.local()
         self._lock = threading.Lock()
-        self.description = f"openvino {openvino.__version__.split('-')[0]}, float32, {cpu_name()}, {workers} streams"
+        release = openvino.__version__.split("-")[0]
+        self.description = f"openvino {release}, {precision}, {cpu_name()}, {workers} streams"
 
     def predict(self, rgb: NDArray[np.uint8]) -> CellMaps:
         """See ``MapPredictor``."""

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ihc_quant.domain.maps import CellMaps
 from ihc_quant.errors import SettingsError
 from ihc_quant.network.card import WeightsCard
+from ihc_quant.network.precision import Precision, chosen_precision, known_precision
 from ihc_quant.network.weights import load_weights
 
 RuntimeName = Literal["auto", "torch", "openvino"]
@@ -44,7 +45,12 @@ class MapPredictor(Protocol):
 
 
 def load_predictor(
-    weights: str | Path, *, runtime: RuntimeName = "auto", device: str = "auto", workers: int = 1
+    weights: str | Path,
+    *,
+    runtime: RuntimeName = "auto",
+    device: str = "auto",
+    workers: int = 1,
+    precision: Precision = "float32",
 ) -> MapPredictor:
     """Load weights and make them ready to run.
 
@@ -58,13 +64,15 @@ def load_predictor(
         ``"auto"``, ``"cpu"`` or a CUDA device such as ``"cuda:0"``.
     workers : int
         Threads that will call ``predict`` at once.
+    precision : {"float32", "bfloat16", "int8"}
+        How exactly the network computes; what is less than float32 changes figures. See ``precision``.
 
     Raises
     ------
     WeightsError
         Where the weights cannot be used.
     SettingsError
-        Where runtime and device do not exist or do not fit together.
+        Where runtime, device and precision do not exist or do not fit together.
     """
     if workers < 1:
         raise ValueError(f"at least one worker is needed, got {workers}")
@@ -74,6 +82,9 @@ def load_predictor(
         raise SettingsError(f"--device {device}: unknown; use cpu or cuda:0.")
     if runtime == "openvino" and device not in ("auto", "cpu"):
         raise SettingsError(f"--runtime openvino runs on the CPU only, not on {device}; use --runtime torch.")
+    known_precision(precision)
+    if precision == "int8" and runtime == "auto" and device in ("auto", "cpu"):
+        runtime = "openvino"
     loaded = load_weights(weights)
     on_gpu = device.startswith("cuda") or (device == "auto" and runtime != "openvino" and has_gpu_driver())
     if runtime == "torch" or on_gpu:
@@ -81,10 +92,11 @@ def load_predictor(
 
         chosen = usable_device(device)
         if runtime == "torch" or chosen != "cpu":
-            return TorchPredictor(loaded, chosen, workers)
+            rounded = chosen_precision(precision, runtime="torch", device=chosen)
+            return TorchPredictor(loaded, chosen, workers, rounded)
     from ihc_quant.network.openvino_predictor import OpenVinoPredictor
 
-    return OpenVinoPredictor(loaded, workers)
+    return OpenVinoPredictor(loaded, workers, chosen_precision(precision, runtime="openvino", device="cpu"))
 
 
 def has_gpu_driver() -> bool:

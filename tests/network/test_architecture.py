@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import nn
 
-from ihc_quant.network.architecture import MAP_NAMES, CalibratedNetwork, CellNetwork, normalise
-from ihc_quant.network.card import Architecture
-from ihc_quant.network.torch_predictor import fused
+from ihc_quant.network.architecture import MAP_NAMES, CellNetwork, normalise
+from ihc_quant.network.card import Architecture, Calibration
+from ihc_quant.network.torch_predictor import PackedNetwork, fused
 
 SMALL = Architecture(widths=(8, 12, 16), encoder_blocks=(1, 1, 1), decoder_blocks=(1, 1), fold=2)
 ARCHITECTURES = [
@@ -111,9 +111,10 @@ def test_calibration_touches_the_positivity_alone() -> None:
     network, rgb = network_of_chance(SMALL), torch.from_numpy(pixels(32, 32))[None]
     with torch.inference_mode():
         logits = network(normalise(rgb))
-        maps = CalibratedNetwork(network, 2.0, -1.0)(rgb)
-    assert torch.allclose(maps[:, :2], torch.sigmoid(logits[:, :2]))
-    assert torch.allclose(maps[:, 2], torch.sigmoid(2 * logits[:, 2] - 1))
+        calibration = Calibration(slope=2.0, intercept=-1.0, fitted_on="nothing")
+        maps = PackedNetwork(network, calibration, torch.float32)(rgb)
+    assert torch.allclose(maps[:, :2], torch.sigmoid(logits[:, :2]), atol=1e-5)
+    assert torch.allclose(maps[:, 2], torch.sigmoid(2 * logits[:, 2] - 1), atol=1e-5)
 
 
 @pytest.mark.parametrize(

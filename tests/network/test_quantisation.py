@@ -1,0 +1,77 @@
+"""Integers: ranges hold what the network computes, sums cannot overflow, and integer arithmetic really runs."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openvino
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ihc_quant.network.architecture import ConvBlock, normalise
+from ihc_quant.network.card import Architecture
+from ihc_quant.network.openvino_graph import build_graph
+from ihc_quant.network.quantisation import WEIGHT_STEPS, activation_ranges, weight_limits
+from ihc_quant.network.torch_predictor import network_of
+from ihc_quant.network.weights import load_weights
+from ihc_quant.synthetic.field import paint_training_field
+
+
+def test_the_ranges_hold_nearly_all_that_the_shipped_network_computes() -> None:
+    weights = load_weights("default")
+    ranges = activation_ranges(weights.floats(), weights.card.architecture)
+    network = network_of(weights.arrays, weights.card.architecture)
+    beyond: dict[str, float] = {}
+
+    def watch(name: str) -> Any:
+        def hook(_module: Any, _taken: Any, given: torch.Tensor) -> None:
+            beyond[name] = float((given > ranges[name][1]).float().mean())
+
+        return hook
+
+    for name, module in network.named_modules():
+        if isinstance(module, ConvBlock) and name in ranges:
+            module.register_forward_hook(watch(name))
+    with torch.inference_mode():
+        network(normalise(torch.from_numpy(paint_training_field(4, 128).rgb)[None]))
+    assert len(beyond) >= 10
+    assert max(beyond.values()) < 1e-3, beyond
+
+
+@pytest.mark.parametrize("decoder_blocks", [(1, 1), (0, 0)])
+def test_every_activation_but_the_heads_has_a_range(
+    write_weights: Callable[[Architecture], Path], decoder_blocks: tuple[int, ...]
+) -> None:
+    architecture = Architecture(widths=(4, 4, 4), encoder_blocks=(1, 0, 1), decoder_blocks=decoder_blocks, fold=2)
+    ranges = activation_ranges(load_weights(write_weights(architecture)).floats(), architecture)
+    last = "decoder.1.0" if decoder_blocks[0] else "sum.1"
+    names = {"encoder.0.0", "encoder.0.1", "encoder.1.0", "encoder.2.0", "encoder.2.1", "sum.0", "sum.1"}
+    names |= {"decoder.0.0", "decoder.1.0"} if decoder_blocks[0] else set()
+    assert set(ranges) == names - {last}
+    assert all(low < high for low, high in ranges.values())
+
+
+@given(st.integers(0, 1000), st.floats(1e-6, 1e3))
+def test_two_products_never_overflow_sixteen_bits(seed: int, size: float) -> None:
+    weight = np.random.default_rng(seed).normal(0, size, (3, 4, 3, 3)).astype(np.float32)
+    step = weight_limits(weight) / 127
+    steps = np.round(weight / step)
+    assert np.abs(steps).max() == WEIGHT_STEPS
+    assert 2 * np.abs(steps).max() * 255 <= np.iinfo(np.int16).max
+
+
+def test_all_convolutions_but_the_head_compute_in_integers() -> None:
+    weights = load_weights("default")
+    graph = build_graph(weights.floats(), weights.card.architecture, weights.card.calibration, int8=True)
+    graph.reshape([1, 64, 64, 3])
+    compiled = openvino.Core().compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    kinds = [
+        node.get_rt_info()["runtimePrecision"].astype(str)
+        for node in compiled.get_runtime_model().get_ordered_ops()
+        if node.get_rt_info()["layerType"].astype(str) == "Convolution"
+    ]
+    assert len(kinds) > 10
+    assert sum(kind not in ("u8", "i8") for kind in kinds) == 1, kinds
