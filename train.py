@@ -149,7 +149,8 @@ def batches_of(settings: Settings, split: Split) -> BatchDrawer:
     """Return what draws the batch of any step."""
     pools = {source: [field for field in split.training if field.source == source] for source in settings.shares()}
     if lacking := [source for source, count in settings.shares().items() if count and not pools[source]]:
-        raise SettingsError(f"nothing is left to train on in {', '.join(lacking)}; set --{lacking[0]} 0.")
+        flag = "laboratory-share" if lacking[0] == "laboratory" else lacking[0]
+        raise SettingsError(f"in {lacking[0]} nothing is left to train on; hold out fewer, or set --{flag} 0.")
     return BatchDrawer(
         pools=pools,
         shares=settings.shares(),

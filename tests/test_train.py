@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from ihc_quant.errors import SettingsError, WeightsError
-from ihc_quant.network.card import read_card
+from ihc_quant.network.card import DataSource, read_card
 from ihc_quant.network.weights import load_arrays
 from ihc_quant.training.field import TrainingField
 from ihc_quant.training.runs import settings_of_run, write_settings
@@ -186,6 +186,8 @@ def test_a_missing_data_folder_is_one_sentence(tmp_path: Path, monkeypatch: pyte
 def test_a_source_of_which_nothing_is_left_to_train_on_is_refused(split: Split, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="--cd138 0"):
         train.train(replace(TINY, cd138=1), split, tmp_path)
+    with pytest.raises(SettingsError, match=r"in laboratory nothing is left .* --laboratory-share 0"):
+        train.train(replace(TINY, laboratory_share=1, laboratory="ours.yaml"), split, tmp_path)
 
 
 def test_a_run_goes_on_with_the_settings_it_was_started_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -344,6 +346,32 @@ def test_folds_and_the_run_on_everything_make_a_card(
     path.write_text(json.dumps(json.loads(path.read_text()) | {"rate": 0.5}))
     with pytest.raises(SettingsError, match=r"default-fold-3 was trained with --rate 0\.5"):
         train.main([*flags, "--finish"])
+
+
+def test_a_card_follows_from_what_was_used_and_what_it_started_from(runs: Path, tmp_path: Path) -> None:
+    weights = tmp_path / "weights"
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text('hold_out_images: true\ntest_patients: ""\n')
+    flags = [*flags_of(replace(FOLDED, weights=str(weights))), "--settings", str(recipe)]
+    train.main([*flags, "--name", "first"])
+    first = read_card(weights / "first.json")
+    assert [(source.name, source.role, source.images) for source in first.sources] == [
+        ("painted", "training, validation, test", 10)
+    ]
+    assert first.licence.startswith("Learned only from this project's own painted images")
+    assert first.validated_for.startswith("no real DAB tissue")
+    assert (first.started_from, first.figures_of, first.measurement) == ("", "", ())
+    assert first.training["precision"] in ("float32", "bfloat16")
+    assert (runs / "first" / "reliability.png").exists() == bool(first.metrics["painted"]["reliability"])
+    # What a start was not free to learn from binds what goes on from it.
+    bound = first.model_copy(update={"sources": (DataSource(name="cd138", licence="none", role="training", images=9),)})
+    (weights / "first.json").write_text(bound.model_dump_json())
+    train.main([*flags, "--name", "second", "--start", str(weights / "first.safetensors")])
+    second = read_card(weights / "second.json")
+    assert second.started_from == first.sha256
+    assert second.training["start"] == "first.safetensors"
+    assert second.licence.startswith("Research use only")
+    assert [source.name for source in second.sources] == ["painted", "cd138"]
 
 
 def test_a_recipe_is_a_yaml_file_and_a_flag_wins_over_it(tmp_path: Path) -> None:

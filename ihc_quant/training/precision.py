@@ -1,13 +1,17 @@
 """In which numbers training computes."""
 
+from functools import cache
+
 import torch
 
 from ihc_quant.errors import SettingsError
+from ihc_quant.network.devices import cpu_has_bfloat16
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 """``auto`` is bfloat16 where the device has instructions for it, and float32 elsewhere."""
 
 
+@cache
 def usable_precision(wanted: str, device: torch.device) -> str:
     """Return ``"float32"`` or ``"bfloat16"``.
 
@@ -24,14 +28,6 @@ def usable_precision(wanted: str, device: torch.device) -> str:
         return wanted
     has_bfloat16 = torch.cuda.is_bf16_supported() if device.type == "cuda" else cpu_has_bfloat16()
     return "bfloat16" if has_bfloat16 else "float32"
-
-
-def cpu_has_bfloat16() -> bool:
-    """Return whether this CPU multiplies bfloat16 in hardware."""
-    if not hasattr(torch.cpu, "get_capabilities"):  # PyTorch before 2.10
-        return False
-    capabilities = torch.cpu.get_capabilities()
-    return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
 
 
 def mixed(precision: str, device: torch.device) -> torch.autocast:
