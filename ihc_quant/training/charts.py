@@ -50,7 +50,7 @@ def draw_curves(log: Mapping[str, Sequence[float]], path: Path) -> None:
         panels.append(("validation: F1 by call, and their mean", scores, 1.0))
     picture, draw = _paper(len(panels))
     for number, (title, lines, highest) in enumerate(panels):
-        _draw_panel(draw, number, title, lines, (float(max(steps)), highest))
+        _draw_panel(draw, number, title, lines, (float(max(steps)), highest), legend_above=number == 0)
     _save(picture, path)
 
 
@@ -72,7 +72,9 @@ def draw_reliability(metrics: Mapping[str, Any], path: Path) -> None:
         bins = figures["reliability"]
         cells = sum(count for _, _, count in bins)
         title = f"{source}: {cells} cells, expected calibration error {figures['calibration_error']:.3f}"
-        stated = Line("share positive", [each[0] for each in bins], [each[1] for each in bins])
+        stated = Line(
+            "share of positive cells at each stated probability", [each[0] for each in bins], [each[1] for each in bins]
+        )
         _draw_panel(draw, number, title, [stated, Line("calibrated", (0, 1), (0, 1))], (1.0, 1.0), dots=True)
     _save(picture, path)
 
@@ -96,8 +98,9 @@ def _draw_panel(
     highest: tuple[float, float],
     *,
     dots: bool = False,
+    legend_above: bool = False,
 ) -> None:
-    """Draw one panel with axes from 0 to ``highest``, five marks on each, and a legend in the upper right."""
+    """Draw one panel with axes from 0 to ``highest``, marks on each, and a legend on the right where it is empty."""
     (width, height), (left, top, right, bottom) = PANEL_PX, MARGINS_PX
     x0, x1, y0, y1 = number * width + left, (number + 1) * width - right, height - bottom, top
     highest_x, highest_y = (max(value, 1e-9) for value in highest)
@@ -119,4 +122,7 @@ def _draw_panel(
         if dots or len(points) == 1:
             for x, y in points:
                 draw.ellipse((x - 3, y - 3, x + 3, y + 3), colour)
-        draw.text((x1 - 4, y1 + 6 + index * (LETTERS_PX + 3)), line.name, colour, letters, anchor="rt")
+        row = index if legend_above else index - len(lines)
+        draw.text(
+            (x1 - 4, (y1 + 6 if legend_above else y0 - 4) + row * (LETTERS_PX + 3)), line.name, colour, letters, "rt"
+        )

@@ -68,7 +68,7 @@ def validated_for(sources: Sequence[DataSource], measurement: Sequence[Measureme
     learned = learned_from(sources)
     images = {
         error.source: f"{error.marker} ({error.tissue}), {error.images} held-out images"
-        + (f" of {error.patients} patients" if error.patients < error.images else "")
+        + (f" of {error.patients} patient{'s' * (error.patients > 1)}" if error.patients < error.images else "")
         for error in measurement
     }
     own = " and ".join(text for source, text in images.items() if source in learned)

@@ -59,6 +59,8 @@ def test_what_was_learned_from_and_held_out_is_validated_and_the_rest_is_only_te
         "no real DAB tissue (never learned from, tested only: CD138 (marrow), 101 held-out images of 5 patients); "
         "not validated for CCR4, CD4 or CD8"
     )
+    one = measured("cd138", "CD138", "marrow", 23, 1)
+    assert "23 held-out images of 1 patient;" in validated_for([used("cd138")], [one])
     assert validated_for([used("laboratory")], []).endswith("not validated for any other marker or tissue")
 
 
