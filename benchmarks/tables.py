@@ -46,13 +46,18 @@ def show(
         judged = [asdict(bar) | {"met": bar.met} for bar in bars]
         print(json.dumps({"title": title, "notes": notes, "rows": list(rows), "bars": judged}, indent=2))
         return
+    print_table(title, notes, rows, bars)
+
+
+def print_table(title: str, notes: Iterable[str], rows: Sequence[Mapping[str, Any]], bars: Sequence[Bar] = ()) -> None:
+    """Print as ``show`` does, without the machine."""
     print(f"\n{title}")
     for note in notes:
         print(f"  {note}")
     print()
     if rows:
         head = list(rows[0])
-        lines = [head, *([_cell(row.get(name)) for name in head] for row in rows)]
+        lines = [head, *([shown(row.get(name)) for name in head] for row in rows)]
         widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
         for number, line in enumerate(lines):
             print("  " + "  ".join(_laid(text, width, first) for text, width, first in _columns(line, widths)).rstrip())
@@ -60,8 +65,29 @@ def show(
                 print("  " + "  ".join("-" * width for width in widths))
     for bar in bars:
         sign, verdict = ("≤" if bar.at_most else "≥"), ("met" if bar.met else "MISSED")
-        print(f"\n  bar: {bar.name} {sign} {bar.limit:g}: {_cell(bar.value)}  {verdict}", end="")
+        print(f"\n  bar: {bar.name} {sign} {bar.limit:g}: {shown(bar.value)}  {verdict}", end="")
     print()
+
+
+def markdown_table(
+    title: str, notes: Iterable[str], rows: Sequence[Mapping[str, Any]], bars: Sequence[Bar] = ()
+) -> str:
+    """Return the same as Markdown, bars as a table of their own."""
+    parts = [f"## {title}", *notes]
+    if rows:
+        parts.append(_markdown([list(rows[0]), *([shown(row.get(name)) for name in rows[0]] for row in rows)]))
+    if bars:
+        judged = [
+            [bar.name, f"{'≤' if bar.at_most else '≥'} {bar.limit:g}", shown(bar.value), "met" if bar.met else "missed"]
+            for bar in bars
+        ]
+        parts.append(_markdown([["bar", "limit", "value", ""], *judged]))
+    return "\n\n".join(parts) + "\n"
+
+
+def _markdown(lines: Sequence[Sequence[str]]) -> str:
+    rule = ["---"] * len(lines[0])
+    return "\n".join("| " + " | ".join(line) + " |" for line in [lines[0], rule, *lines[1:]])
 
 
 def _columns(line: Sequence[str], widths: Sequence[int]) -> Iterable[tuple[str, int, bool]]:
@@ -73,7 +99,8 @@ def _laid(text: str, width: int, first: bool) -> str:
     return text.ljust(width) if first else text.rjust(width)
 
 
-def _cell(value: object) -> str:
+def shown(value: object) -> str:
+    """Return a value as it stands in a table."""
     if value is None:
         return "–"
     if isinstance(value, bool):

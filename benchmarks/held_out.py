@@ -1,0 +1,81 @@
+"""Which images a set of weights may be judged on: those that its card says it never saw."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import PurePath
+
+from labelled_images import LabelledImage
+
+from ihc_quant.errors import SettingsError
+from ihc_quant.network.card import WeightsCard
+
+SEEN_PARTS = ("training", "validation")
+"""Parts of a card's split that shaped the weights: what they learned from, and what chose their thresholds."""
+
+
+def held_out(images: Sequence[LabelledImage], card: WeightsCard) -> list[LabelledImage]:
+    """Return the images of one source that weights may be judged on.
+
+    These are the groups that the card lists as test. Where it lists none, they are all images of a source that the
+    weights never saw, and none of one that they learned from to the last image.
+
+    Raises
+    ------
+    SettingsError
+        Where the card lists a test group of the source that is not among the images, or as test what it also lists as
+        seen.
+    """
+    sources = {image.source for image in images}
+    tested = {group for group in _groups(card, "test") if group.split("/")[0] in sources}
+    if not tested:
+        seen = any(group.split("/")[0] in sources for part in SEEN_PARTS for group in _groups(card, part))
+        return [] if seen else list(images)
+    if unknown := tested - {image.key for image in images}:
+        raise SettingsError(f"{card.name}: its card tests on {min(unknown)}, which is not among the images here.")
+    chosen = [image for image in images if image.key in tested]
+    require_unseen((image.key for image in chosen), card)
+    return chosen
+
+
+def trained_on(images: Sequence[LabelledImage], card: WeightsCard) -> list[LabelledImage]:
+    """Return the images that the weights learned from."""
+    groups = _groups(card, "training")
+    return [image for image in images if image.key in groups]
+
+
+def require_unseen(keys: Iterable[str], card: WeightsCard) -> None:
+    """Refuse to judge weights on what shaped them.
+
+    Parameters
+    ----------
+    keys : iterable of str
+        ``source/group``.
+    card : WeightsCard
+
+    Raises
+    ------
+    SettingsError
+        Where the card lists one of the groups among what the weights learned from or what chose their thresholds.
+    """
+    judging = set(keys)
+    for part in SEEN_PARTS:
+        if shared := _groups(card, part) & judging:
+            raise SettingsError(
+                f"{card.name}: {min(shared)} is {part} data of these weights and cannot judge them; correct the split."
+            )
+
+
+def saw_file(name: str, card: WeightsCard) -> bool:
+    """Return whether a picture or slide, by its name without folder, shaped the weights in any source."""
+    stem = _plain(PurePath(name).name)
+    return any(group.split("/", 1)[-1] == stem for part in SEEN_PARTS for group in _groups(card, part))
+
+
+def _groups(card: WeightsCard, part: str) -> set[str]:
+    """Return the groups of a part, an image named with its suffix counting as without."""
+    return {_plain(group) for group in card.split.get(part, [])}
+
+
+def _plain(name: str) -> str:
+    for suffix in (".png", ".jpg", ".svs", ".tif", ".tiff"):
+        name = name.removesuffix(suffix)
+    return name
