@@ -195,7 +195,6 @@ def test_missing_calibration_names_the_option(run: Any, tmp_path: Path) -> None:
         ((*MARKER, "--margin", "16"), "--margin"),
         ((*MARKER, "--runtime", "abacus"), "runtime"),
         ((*MARKER, "--precision", "int4"), "--precision int4"),
-        ((*MARKER, "--precision", "int8", "--runtime", "torch"), "OpenVINO on the CPU only"),
     ],
 )
 def test_impossible_settings(run: Any, tiny_slide: Path, options: tuple[str, ...], word: str) -> None:
