@@ -42,6 +42,7 @@ fix: setup
 bench: setup
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/runtimes.py
 	$(BIN)/python benchmarks/tiling.py
 	$(BIN)/python benchmarks/reading_paths.py
 
