@@ -7,7 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 YARDSTICK_S_PER_MM2 = 2.2
-"""Seconds for a mm² at 0.5 µm, PyTorch float32 on two cores with AVX-512, where the project's speeds were set."""
+"""Seconds for a mm² at 0.5 µm, PyTorch float32 on two cores, as measured where the project's bars were set. That
+network is known by its size only (see ``PlainUNet``), so what is estimated by it is no more than an estimate."""
 
 
 class PlainUNet(nn.Module):
