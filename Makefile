@@ -45,6 +45,7 @@ bench: setup
 	$(BIN)/python benchmarks/runtimes.py
 	$(BIN)/python benchmarks/tiling.py
 	$(BIN)/python benchmarks/reading_paths.py
+	$(BIN)/python benchmarks/accuracy.py
 
 # The pins name versions and no index host.
 requirements:

@@ -17,6 +17,7 @@ from PIL import Image, ImageDraw
 from scored_pictures import FoundCells, Scorer
 
 from ihc_quant.domain.geometry import Mpp
+from ihc_quant.errors import SlideError
 from ihc_quant.network.card import WeightsCard
 from ihc_quant.slide.opening import open_slide
 
@@ -64,7 +65,7 @@ def false_positives(
 ) -> list[dict[str, Any]]:
     """Score artefact pictures; a row each, and a contact sheet for each kind in the folder ``pictures``.
 
-    A picture that shaped the weights is named and not scored.
+    A picture that shaped the weights, or that ``score`` refuses, is named with the reason and not counted.
     """
     rows: list[dict[str, Any]] = []
     panels: dict[str, list[Image.Image]] = {}
@@ -73,7 +74,11 @@ def false_positives(
             rows.append({"kind": artefact.kind, "picture": artefact.path.name, "note": "seen in training: not judged"})
             continue
         mpp = None if artefact.mpp_um is None else Mpp.square(artefact.mpp_um)
-        found = scorer.score(artefact.path, mpp, marker="other")
+        try:
+            found = scorer.score(artefact.path, mpp, marker="other")
+        except SlideError as error:
+            rows.append({"kind": artefact.kind, "picture": artefact.path.name, "note": f"refused: {error.reason}"})
+            continue
         with open_slide(artefact.path, mpp=mpp) as reader:
             size, used = reader.info.size, reader.info.require_mpp()
         rows.append(row_of(artefact, found, size.width * used.x * size.height * used.y / 1e6))
@@ -103,6 +108,7 @@ def row_of(artefact: Artefact, found: FoundCells, picture_mm2: float) -> dict[st
         "per mm² of tissue": positive / found.tissue_mm2 if found.tissue_mm2 else None,
         "picture mm²": picture_mm2,
         "per mm² of picture": positive / picture_mm2,
+        "note": "",
     }
 
 

@@ -133,7 +133,10 @@ def test_false_positives_are_counted_and_drawn(
     chosen = [Artefact("pen", tmp_path / "pen.png", 0.5), Artefact("pen", tmp_path / "001.png", 0.5)]
     rows = false_positives(Scorer(painted_predictor), stand_in, chosen, tmp_path / "sheets")
     assert rows[1]["note"] == "seen in training: not judged"
-    (kind,) = by_kind(rows)
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    (refused,) = false_positives(Scorer(painted_predictor), stand_in, [Artefact("pen", tmp_path / "broken.png", 0.5)])
+    assert refused["note"].startswith("refused: ")
+    (kind,) = by_kind([*rows, refused])
     assert (kind["pictures"], kind["positive"]) == (1, rows[0]["positive"])
     assert kind["per mm² of picture"] == pytest.approx(rows[0]["positive"] / (192 * 0.5e-3) ** 2)
     with Image.open(tmp_path / "sheets" / "artefacts-pen.png") as sheet:
