@@ -59,14 +59,14 @@ class Settings:
     test_patients: str = "003"  # CD138 groups that are looked at once; without any such group all of them train
     hold_out_images: bool = False  # though no patient is named, of five other images one validates and one tests
     start: str = ""  # weights to start from: a name, a card or a safetensors file; "" for chance
-    steps: int = 2000  # optimiser steps
+    steps: int = 1500  # optimiser steps
     patience: int = 0  # validations without a better score after which training stops; 0 for never
-    size_px: int = 192  # side of a training image, a multiple of the network's stride
-    cd138: int = 6  # images of marrow with CD138 in a batch
-    bcdata: int = 2  # images of breast with Ki-67 in a batch
-    dsb2018: int = 2  # images with outlined nuclei, without chromogen, in a batch
-    painted: int = 4  # painted images in a batch
-    he: int = 2  # images of H&E, where nothing is positive, in a batch
+    size_px: int = 160  # side of a training image, a multiple of the network's stride
+    cd138: int = 10  # images of marrow with CD138 in a batch
+    bcdata: int = 3  # images of breast with Ki-67 in a batch
+    dsb2018: int = 1  # images with outlined nuclei, without chromogen, in a batch
+    painted: int = 1  # painted images in a batch
+    he: int = 1  # images of H&E, where nothing is positive, in a batch
     laboratory_share: int = 0  # images of a laboratory's own in a batch
     laboratory: str = ""  # YAML that lists a laboratory's own images and annotations
     he_slide: str = "slides/no-mpp-jpeg2000.svs"  # an H&E slide in the data folder, at 0.5 µm per pixel; "" for none
@@ -74,10 +74,11 @@ class Settings:
     painted_px: int = 320  # their side
     on_positive: float = 0.5  # share of crops placed around a positive cell, where there is one
     rate: float = 3e-3  # highest learning rate, reached after the warm-up
-    warm_up: int = 150  # steps of linear warm-up; a cosine to zero follows
+    warm_up: int = 100  # steps of linear warm-up; a cosine to zero follows
     decay: float = 0.02  # weight decay
-    averaging: float = 0.995  # decay of the running average of weights, which is what is kept
-    positivity_weight: float = 1.0  # weight of the positivity loss beside centre and extent
+    averaging: float = 0.99  # decay of the running average of weights, which is what is kept
+    extent_weight: float = 0.15  # weight of the extent loss beside the centre's; much more of it costs detection
+    positivity_weight: float = 1.0  # weight of the positivity loss beside the centre's
     precision: str = "auto"  # float32, bfloat16, or auto: bfloat16 where the device has instructions for it
     every: int = 200  # steps between validations and checkpoints
     seed: int = 1  # of the first weights, of the batches and of their augmentation
@@ -200,7 +201,7 @@ def take_step(state: State, batch: Batch, settings: Settings) -> NDArray[np.floa
     with mixed(usable_precision(settings.precision, device), device):
         logits = state.network(image)
     losses = map_losses(logits.float(), values, weights)
-    importance = torch.tensor([1.0, 1.0, settings.positivity_weight], device=device)
+    importance = torch.tensor([1.0, settings.extent_weight, settings.positivity_weight], device=device)
     state.optimiser.zero_grad(set_to_none=True)
     torch.autograd.backward((losses * importance).sum())
     nn.utils.clip_grad_norm_(state.network.parameters(), 5.0)

@@ -36,7 +36,7 @@ class Architecture(CardPart):
         Pixels folded into channels along each axis before the first level.
     """
 
-    widths: tuple[int, ...] = (24, 48, 96, 128)
+    widths: tuple[int, ...] = (16, 32, 64, 96)
     encoder_blocks: tuple[int, ...] = (1, 2, 2, 2)
     decoder_blocks: tuple[int, ...] = (1, 1, 1)
     fold: int = 2

@@ -34,8 +34,9 @@ class AugmentationRanges:
     ----------
     scale : float
         Share by which the size varies, up and down.
-    hematoxylin, chromogen : float
-        Largest factor x on a stain's optical density; drawn log-uniformly between 1/x and x.
+    hematoxylin_low, hematoxylin_high, chromogen_low, chromogen_high : float
+        Range of the factor on a stain's optical density, drawn log-uniformly. Chromogen reaches farther up than down:
+        the darkest laboratory may be the one that is not in the training set.
     residual_low, residual_high : float
         Range of the factor on optical density that neither stain explains.
     vector : float
@@ -48,23 +49,31 @@ class AugmentationRanges:
         Largest standard deviation of the noise, in grey values.
     jpeg_low : int
         Lowest JPEG quality.
+    haze : float
+        Largest optical density of a cloudy tint by either stain: background that is no cell, however blue or brown.
+    haze_share : float
+        Share of images with such a tint.
     eosin_share : float
         Share of images whose chromogen is shown as eosin: pink is no marker, however strong.
     """
 
     scale: float = 0.15
-    hematoxylin: float = 1.6
-    chromogen: float = 1.6
-    residual_low: float = 0.6
-    residual_high: float = 1.3
-    vector: float = 0.04
-    white_low: float = 0.86
-    white_high: float = 1.05
-    white_channel: float = 0.04
-    blur_px: float = 1.4
-    noise: float = 5.0
-    jpeg_low: int = 35
-    eosin_share: float = 0.08
+    hematoxylin_low: float = 0.7
+    hematoxylin_high: float = 1.4
+    chromogen_low: float = 0.7
+    chromogen_high: float = 2.0
+    residual_low: float = 0.8
+    residual_high: float = 1.15
+    vector: float = 0.02
+    white_low: float = 0.9
+    white_high: float = 1.04
+    white_channel: float = 0.03
+    blur_px: float = 1.0
+    noise: float = 3.0
+    jpeg_low: int = 40
+    haze: float = 0.15
+    haze_share: float = 0.3
+    eosin_share: float = 0.04
 
 
 def augmented_crop(
@@ -158,10 +167,17 @@ def restained(
     density = -np.log10((rgb.astype(np.float32) + 1) / 256)
     mixing = np.vstack([VECTORS, third_vector(VECTORS)])
     amounts = density.reshape(-1, 3) @ np.linalg.inv(mixing).astype(np.float32)
+    if rng.random() < ranges.haze_share:
+        for stain in range(len(VECTORS)):
+            amounts[:, stain] += cloud(rng, rgb.shape[:2], rng.uniform(0, ranges.haze)).ravel()
     turned = np.stack([VECTORS[0], chromogen]) + rng.normal(0, ranges.vector, VECTORS.shape)
     turned /= np.linalg.norm(turned, axis=1, keepdims=True)
     residual = rng.uniform(ranges.residual_low, ranges.residual_high)
-    factors = [log_uniform(rng, ranges.hematoxylin), log_uniform(rng, ranges.chromogen), residual]
+    factors = [
+        log_uniform(rng, ranges.hematoxylin_low, ranges.hematoxylin_high),
+        log_uniform(rng, ranges.chromogen_low, ranges.chromogen_high),
+        residual,
+    ]
     remixing = np.vstack([turned, third_vector(turned)]) * np.array(factors)[:, None]
     density = (amounts @ remixing.astype(np.float32)).reshape(rgb.shape)
     white = rng.uniform(ranges.white_low, ranges.white_high)
@@ -201,6 +217,13 @@ def third_vector(pair: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(cross / np.linalg.norm(cross))[None]
 
 
-def log_uniform(rng: np.random.Generator, largest: float) -> float:
-    """Return a factor between 1 / largest and largest, uniform in its logarithm."""
-    return float(np.exp(rng.uniform(-np.log(largest), np.log(largest))))
+def cloud(rng: np.random.Generator, shape: tuple[int, int], largest: float) -> NDArray[np.float32]:
+    """Return a smooth random field from 0 to ``largest``, shape (H, W), float32; a dozen patches a side at most."""
+    knots = rng.random((int(rng.integers(2, 13)), int(rng.integers(2, 13)))).astype(np.float32)
+    field = cv2.resize(knots * knots, (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC)
+    return np.asarray(np.clip(field, 0, 1) * np.float32(largest), np.float32)
+
+
+def log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
+    """Return a factor between ``low`` and ``high``, uniform in its logarithm."""
+    return float(np.exp(rng.uniform(np.log(low), np.log(high))))

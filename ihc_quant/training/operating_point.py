@@ -19,7 +19,7 @@ from ihc_quant.training.assessment import (
 )
 from ihc_quant.training.calibration import MatchedCalls, PlattScaling, fit_platt, log_loss
 
-CENTRE_THRESHOLDS = np.round(np.arange(0.15, 0.61, 0.05), 2)
+CENTRE_THRESHOLDS = np.round(np.arange(0.3, 0.776, 0.025), 3)
 """Heights of a centre peak that are tried."""
 POSITIVE_THRESHOLDS = np.round(np.arange(0.3, 0.71, 0.05), 2)
 """Calibrated probabilities that are tried as the threshold of a positive cell. Not far from one half: beyond, the
@@ -81,11 +81,17 @@ def choose_operating_point(validation: Sequence[FieldMaps], pixel_um: float) -> 
 
 
 def choose_centre(results: Sequence[FieldMaps], pixel_um: float) -> float:
-    """Return the height of a centre peak that gives the best mean F1 of detection over the sources."""
+    """Return the height of a centre peak that gives the best F1, averaged over sources and over the two calls.
+
+    The calls weigh the same, lest the many negative cells decide how many of the positive ones are found. Painted
+    fields choose only where there are no others.
+    """
+    real = [result for result in results if result.field.source != "painted"] or results
     scores = []
     for threshold in CENTRE_THRESHOLDS:
-        found = cells_of(results, pixel_um, CellSettings(centre_threshold=float(threshold)))
-        scores.append(np.mean([each.either.f1 or 0.0 for each in detect_by_source(found, QUICK_THRESHOLD).values()]))
+        found = cells_of(real, pixel_um, CellSettings(centre_threshold=float(threshold)))
+        detections = detect_by_source(found, QUICK_THRESHOLD).values()
+        scores.append(np.mean([(each.positive.f1 or 0.0, each.negative.f1 or 0.0) for each in detections]))
     return float(CENTRE_THRESHOLDS[int(np.argmax(scores))])
 
 

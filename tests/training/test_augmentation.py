@@ -134,9 +134,12 @@ def test_beyond_its_field_nothing_is_known(make_field: MakeField) -> None:
 
 def test_without_a_change_staining_again_changes_nothing(make_field: MakeField) -> None:
     still = AugmentationRanges(
-        hematoxylin=1,
-        chromogen=1,
+        hematoxylin_low=1,
+        hematoxylin_high=1,
+        chromogen_low=1,
+        chromogen_high=1,
         vector=0,
+        haze_share=0,
         white_low=1,
         white_high=1,
         white_channel=0,
@@ -152,7 +155,15 @@ def test_more_stain_is_darker(make_field: MakeField) -> None:
     means = []
     for white in (0.86, 1.0):
         still = AugmentationRanges(
-            hematoxylin=1, chromogen=1, vector=0, white_low=white, white_high=white, white_channel=0
+            hematoxylin_low=1,
+            hematoxylin_high=1,
+            chromogen_low=1,
+            chromogen_high=1,
+            vector=0,
+            haze_share=0,
+            white_low=white,
+            white_high=white,
+            white_channel=0,
         )
         means.append(restained(rgb, still, np.random.default_rng(0)).mean())
     assert means[0] < means[1]
