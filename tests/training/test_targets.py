@@ -32,7 +32,8 @@ def test_the_centre_peaks_at_the_mark_and_falls_off_around_it() -> None:
     assert values[0, 10, 20] == 1
     assert values.shape == (3, 40, 50)
     assert np.unravel_index(values[0].argmax(), (40, 50)) == (10, 20)
-    assert values[0, 10, 21] == values[0, 10, 19] == values[0, 11, 20] == pytest.approx(np.exp(-0.5 * (0.5 / CENTRE_SIGMA_UM) ** 2))
+    beside = pytest.approx(np.exp(-0.5 * (0.5 / CENTRE_SIGMA_UM) ** 2))
+    assert values[0, 10, 21] == values[0, 10, 19] == values[0, 11, 20] == beside
     assert values[0, 39, 49] < 1e-6
 
 
