@@ -44,7 +44,7 @@ def test_openvino_and_torch_give_the_same_maps(write_weights: WriteWeights, arch
     card = write_weights(architecture)
     rgb = pixels(96, 128)
     one, other = (stacked(load_predictor(card, runtime=runtime, device="cpu").predict(rgb)) for runtime in RUNTIMES)
-    assert np.abs(one - other).max() < 1e-4
+    assert np.abs(one - other).max() < 2e-4  # of random weights on noise, where logits reach into the hundreds
     assert all(plane.std() > 0.01 for plane in one), "the maps say nothing, so their agreement says nothing"
 
 
