@@ -10,7 +10,7 @@
     │   └── NotBrightfield             fluorescence, one channel, 16 bit, rotated
     ├── WeightsError                   weights are missing, damaged or do not fit
     ├── SettingsError                  a setting is out of range or two contradict each other
-    ├── ManifestError                  the manifest has faults (all are named at once)
+    ├── ManifestError                  the manifest or a table beside it has faults (all are named at once)
     └── OutputError                    results cannot be written or read back
 
 A ``SlideError`` concerns one slide; the others stop the run before work is lost. A caller's mistake is a ``ValueError``
@@ -68,7 +68,7 @@ class SettingsError(IhcQuantError):
 
 
 class ManifestError(IhcQuantError):
-    """The manifest has faults; the message lists all of them, one a line."""
+    """The manifest, or a table given with it, has faults; the message lists all of them, one a line."""
 
 
 class OutputError(IhcQuantError):
