@@ -22,13 +22,24 @@ The lowest figures are those of 5 % positive cells in strongly clustered tissue.
 """
 
 from dataclasses import dataclass
+from math import exp
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit
 
 from ihc_quant.domain.score import Interval
 from ihc_quant.scoring.blocks import BlockCounts
+from ihc_quant.scoring.resampling import (
+    AREA,
+    POSITIVE,
+    THIRDS,
+    TOTAL,
+    Draws,
+    ScaledDraws,
+    draw_blocks,
+    scale_ratio,
+    studentised_ends,
+)
 
 MIN_BLOCKS = 20
 """Fewer blocks make an interval unreliable (see the table above)."""
@@ -42,11 +53,8 @@ BOOTSTRAP_DRAWS = 2000
 BOOTSTRAP_SEED = 20040
 """Seed of the draws, so that the same table always gives the same page."""
 
-HALF_CELL_ERROR = 2**0.5
-"""Standard error, on the log and logit scale, of a draw without a positive cell, which stands as half a cell:
-1 / √0.5."""
-
-_POSITIVE, _TOTAL, _THIRDS, _AREA = range(4)
+LARGEST_LOG = 700.0
+"""Limits on the log scale are held within this, so that no limit is infinite or 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,114 +106,93 @@ def block_intervals(
     """
     if len(blocks) < FEWEST_BLOCKS:
         return BlockIntervals(None, None, None)
-    drawn = _draw(blocks, draws, np.random.Generator(np.random.PCG64(seed)))
+    drawn = draw_blocks(blocks, draws, np.random.Generator(np.random.PCG64(seed)))
     note = "" if len(blocks) >= min_blocks else f"{len(blocks)} blocks; at least {min_blocks} are wanted"
     method = f"spatial block bootstrap, studentised, {draws} draws of {len(blocks)} blocks"
 
     def interval(numerator: int, denominator: int, bounded: bool, scale: float) -> Interval | None:
-        limits = _studentised(drawn, numerator, denominator, bounded, level)
+        limits = _limits(drawn, numerator, denominator, bounded, level)
         if limits is None:
             return None
         return Interval(limits[0] * scale, limits[1] * scale, level, method, not note, note)
 
     return BlockIntervals(
-        fraction=interval(_POSITIVE, _TOTAL, True, 1.0),
-        density_per_mm2=interval(_POSITIVE, _AREA, False, 1.0),
-        h_score=interval(_THIRDS, _TOTAL, True, 300.0),
+        fraction=interval(POSITIVE, TOTAL, True, 1.0),
+        density_per_mm2=interval(POSITIVE, AREA, False, 1.0),
+        h_score=interval(THIRDS, TOTAL, True, 300.0),
     )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Draws:
-    """Sums over the blocks of each draw, fragment by fragment; draw 0 is the section as it is.
+def ratio_interval(
+    numerator: BlockCounts,
+    denominator: BlockCounts,
+    *,
+    level: float = 0.95,
+    draws: int = BOOTSTRAP_DRAWS,
+    seed: int = BOOTSTRAP_SEED,
+    streams: tuple[int, int] = (0, 1),
+    min_blocks: int = MIN_BLOCKS,
+) -> Interval | None:
+    """Return the block-bootstrap interval of the ratio of two sections' densities of positive cells.
 
-    Attributes
+    Blocks are drawn within the fragments of each section, and the two sections independently: blocks of different
+    sections are not matched. The deviation of a draw's log ratio is divided by its own standard error, the root of the
+    sum of both sections' squared errors.
+
+    Parameters
     ----------
-    size : (s,) blocks in each stratum
-    first : (s, draws + 1, 4) sums of positive cells, all cells, H-score / 300, and mm²
-    second : (s, draws + 1, 4, 4) sums of their products
+    numerator, denominator : BlockCounts
+        Blocks of each section.
+    level, draws, seed, min_blocks
+        As in ``block_intervals``; ``min_blocks`` holds for each section.
+    streams : tuple of int
+        Two different numbers, one a section, that part the generators. A section that keeps its number when the ratio
+        is turned over gives exactly the inverse limits.
+
+    Returns
+    -------
+    Interval or None
+        None where one of the sections has fewer than ``FEWEST_BLOCKS`` blocks, or no positive cell, or blocks that do
+        not differ.
+
+    Raises
+    ------
+    ValueError
+        Where both sections have the same stream: the same blocks would be drawn in both.
     """
-
-    size: NDArray[np.int64]
-    first: NDArray[np.float64]
-    second: NDArray[np.float64]
-
-
-def _draw(blocks: BlockCounts, draws: int, random: np.random.Generator) -> _Draws:
-    """Draw the blocks of each stratum with replacement, as many as there are."""
-    grades = blocks.grades.astype(np.float64)
-    values = np.stack(
-        [grades[:, 1:].sum(axis=1), grades.sum(axis=1), grades @ np.arange(4) / 3, blocks.area_um2 / 1e6], axis=1
+    if streams[0] == streams[1]:
+        raise ValueError("two sections need two streams of random numbers")
+    sections = (numerator, denominator)
+    if min(map(len, sections)) < FEWEST_BLOCKS:
+        return None
+    scaled = [_log_density(blocks, draws, seed, stream) for blocks, stream in zip(sections, streams, strict=True)]
+    if scaled[0] is None or scaled[1] is None:
+        return None
+    ratio = scaled[0].over(scaled[1])
+    ends = studentised_ends(ratio, level)
+    if ends is None:
+        return None
+    fewest = min(map(len, sections))
+    note = "" if fewest >= min_blocks else f"{fewest} blocks on a section; at least {min_blocks} are wanted"
+    method = (
+        f"spatial block bootstrap, studentised on the log scale, {draws} draws of {len(numerator)} and "
+        f"{len(denominator)} blocks"
     )
-    stratum = _strata(blocks.fragment)
-    size, first, second = [], [], []
-    for number in range(int(stratum.max()) + 1):
-        rows = values[stratum == number]
-        k = len(rows)
-        columns = np.concatenate([rows, (rows[:, :, None] * rows[:, None, :]).reshape(k, 16)], axis=1)
-        sums = [columns.sum(axis=0, keepdims=True)]
-        at_once = max(1, 4_000_000 // k)
-        for begun in range(0, draws, at_once):
-            times = random.multinomial(k, np.full(k, 1 / k), size=min(at_once, draws - begun))
-            sums.append(times @ columns)
-        drawn = np.concatenate(sums)
-        size.append(k)
-        first.append(drawn[:, :4])
-        second.append(drawn[:, 4:].reshape(-1, 4, 4))
-    return _Draws(np.array(size), np.stack(first), np.stack(second))
+    low, high = (exp(min(max(end, -LARGEST_LOG), LARGEST_LOG)) for end in ends)
+    return Interval(min(low, ratio.value), max(high, ratio.value), level, method, not note, note)
 
 
-def _strata(fragment: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the stratum of each block, from 0: its fragment, but fragments of one block are drawn together.
-
-    A stratum of a single block would give the same in every draw and hide its part of the variation; where only one
-    such fragment exists, it joins the smallest of the others.
-    """
-    numbers, index, blocks = np.unique(fragment, return_inverse=True, return_counts=True)
-    target = np.arange(len(numbers))
-    single = blocks == 1
-    if single.sum() > 1:
-        target[single] = target[single][0]
-    elif single.sum() == 1 and len(numbers) > 1:
-        target[single] = np.argmin(np.where(single, np.iinfo(np.int64).max, blocks))
-    return np.unique(target[index.ravel()], return_inverse=True)[1].ravel().astype(np.int64)
+def _log_density(blocks: BlockCounts, draws: int, seed: int, stream: int) -> ScaledDraws | None:
+    random = np.random.Generator(np.random.PCG64([seed, stream]))
+    return scale_ratio(draw_blocks(blocks, draws, random), POSITIVE, AREA, bounded=False)
 
 
-def _studentised(
-    drawn: _Draws, numerator: int, denominator: int, bounded: bool, level: float
-) -> tuple[float, float] | None:
+def _limits(drawn: Draws, numerator: int, denominator: int, bounded: bool, level: float) -> tuple[float, float] | None:
     """Return the limits of a ratio of sums; ``bounded`` ones lie between 0 and 1."""
-    x, m = drawn.first[..., numerator], drawn.first[..., denominator]
-    sum_x, sum_m = x.sum(axis=0), m.sum(axis=0)
-    usable = sum_m > 0
-    if not usable[0] or sum_x[0] <= 0 or (bounded and sum_x[0] >= sum_m[0]):
+    scaled = scale_ratio(drawn, numerator, denominator, bounded)
+    ends = None if scaled is None else studentised_ends(scaled, level)
+    if scaled is None or ends is None:
         return None
-    safe_m = np.where(usable, sum_m, 1.0)
-    ratio = sum_x / safe_m
-    k = drawn.size[:, None].astype(np.float64)
-    products = drawn.second
-    square = (
-        products[..., numerator, numerator]
-        - 2 * ratio * products[..., numerator, denominator]
-        + ratio**2 * products[..., denominator, denominator]
-    )
-    variance = np.maximum(square - (x - ratio * m) ** 2 / k, 0) * k / (k - 1)
-    error = np.sqrt(variance.sum(axis=0)) / safe_m
-    if error[0] <= 1e-6 * ratio[0]:
-        return None
-    at_end = (sum_x <= 0) | (bounded & (sum_x >= sum_m))
-    half = 0.5 / safe_m
-    inside = np.clip(ratio, half, 1 - half) if bounded else np.maximum(ratio, half)
-    scaled = np.log(inside / (1 - inside)) if bounded else np.log(inside)
-    slope = 1 / (inside * (1 - inside)) if bounded else 1 / inside
-    scaled_error = np.where(at_end, HALF_CELL_ERROR, error * slope)
-    told = usable[1:] & (scaled_error[1:] > 1e-9)
-    if told.mean() < 0.5:
-        return None
-    deviation = (scaled[1:][told] - scaled[0]) / scaled_error[1:][told]
-    tail = (1 - level) / 2
-    lower, upper = np.quantile(deviation, [tail, 1 - tail])
-    ends = scaled[0] - np.array([upper, lower]) * scaled_error[0]
-    low, high = expit(ends) if bounded else np.exp(np.minimum(ends, 700.0))
+    low, high = expit(ends) if bounded else np.exp(np.minimum(ends, LARGEST_LOG))
     # Few and skewed blocks can leave all deviations on one side; the limits still enclose the figure.
-    return min(float(low), float(ratio[0])), max(float(high), float(ratio[0]))
+    return min(float(low), scaled.value), max(float(high), scaled.value)

@@ -5,9 +5,9 @@ The block bootstrap of ``ihc_quant.scoring.bootstrap`` stands beside them.
 
 from math import sqrt
 
-from scipy.special import chdtri, ndtri
+from scipy.special import betaincinv, chdtri, ndtri
 
-from ihc_quant.domain.score import Interval
+from ihc_quant.domain.score import Estimate, Interval
 
 
 def wilson_interval(positives: int, total: int, level: float = 0.95) -> Interval:
@@ -117,3 +117,67 @@ def grade_interval(grades: tuple[int, int, int, int], level: float = 0.95) -> In
     half = float(ndtri(0.5 + level / 2)) * sqrt(variance / total)
     low, high = max(0.0, 100 * (mean - half)), min(300.0, 100 * (mean + half))
     return Interval(low, high, level, "normal, cells taken as independent")
+
+
+def poisson_ratio_interval(
+    count: int, area_mm2: float, other_count: int, other_area_mm2: float, level: float = 0.95
+) -> Interval:
+    """Return the exact interval of the ratio of two densities of independent cells.
+
+    Parameters
+    ----------
+    count, other_count : int
+        Cells of the numerator and of the denominator, at least 1 each.
+    area_mm2, other_area_mm2 : float
+        Their areas, above 0.
+    level : float
+        Confidence.
+
+    Raises
+    ------
+    ValueError
+        Where a count is below 1 or an area is not positive.
+
+    Notes
+    -----
+    Przyborowski and Wilenski 1940, 10.1093/biomet/31.3-4.313: given the sum of both counts the first is binomial, so
+    the limits are those of Clopper and Pearson for its share p, turned into p / (1 − p) and divided by the ratio of the
+    areas.
+
+    Examples
+    --------
+    10 and 10 cells in equal areas: Clopper and Pearson's limits for 10 of 20 are 0.272 and 0.728, and 0.728 / 0.272 is
+    2.68.
+
+    >>> interval = poisson_ratio_interval(10, 1.0, 10, 1.0)
+    >>> round(interval.low, 2), round(interval.high, 2)
+    (0.37, 2.68)
+    """
+    if min(count, other_count) < 1 or not min(area_mm2, other_area_mm2) > 0:
+        raise ValueError(f"{count} cells in {area_mm2} and {other_count} in {other_area_mm2} mm² make no ratio")
+    tail, areas = (1 - level) / 2, other_area_mm2 / area_mm2
+    low = float(betaincinv(count, other_count + 1, tail))
+    # The share of the others, seen from their own side, so that the inverse ratio has exactly the inverse limits.
+    others = float(betaincinv(other_count, count + 1, tail))
+    return Interval(
+        low / (1 - low) * areas, (1 - others) / others * areas, level, "exact Poisson, cells taken as independent"
+    )
+
+
+def outer_limits(estimate: Estimate) -> tuple[float, float]:
+    """Return the lowest and the highest limit of all intervals of a figure, the figure itself included.
+
+    Raises
+    ------
+    ValueError
+        Where there is no figure.
+
+    Examples
+    --------
+    >>> outer_limits(Estimate(0.3, "fraction", (Interval(0.2, 0.4, 0.95, "one"), Interval(0.25, 0.5, 0.95, "other"))))
+    (0.2, 0.5)
+    """
+    if estimate.value is None:
+        raise ValueError("what was not evaluated has no limits")
+    ends = [(estimate.value, estimate.value), *((interval.low, interval.high) for interval in estimate.intervals)]
+    return min(low for low, _ in ends), max(high for _, high in ends)

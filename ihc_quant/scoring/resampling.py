@@ -1,0 +1,151 @@
+"""Drawing blocks of tissue with replacement, and studentised limits of ratios of sums over the blocks drawn.
+
+``ihc_quant.scoring.bootstrap`` says why; here is how.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ihc_quant.scoring.blocks import BlockCounts
+
+HALF_CELL_ERROR = 2**0.5
+"""Standard error, on the log and logit scale, of a draw without a positive cell, which stands as half a cell:
+1 / √0.5."""
+
+POSITIVE, TOTAL, THIRDS, AREA = range(4)
+"""Sums of a draw: positive cells, all cells, H-score / 300 over cells, and mm²."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Draws:
+    """Sums over the blocks of each draw, fragment by fragment; draw 0 is the section as it is.
+
+    Attributes
+    ----------
+    size : ndarray, shape (s,), int64
+        Blocks in each stratum.
+    first : ndarray, shape (s, draws + 1, 4), float64
+        ``POSITIVE``, ``TOTAL``, ``THIRDS`` and ``AREA``.
+    second : ndarray, shape (s, draws + 1, 4, 4), float64
+        Sums of their products.
+    """
+
+    size: NDArray[np.int64]
+    first: NDArray[np.float64]
+    second: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScaledDraws:
+    """A figure of each draw on a scale without ends; draw 0 is the section as it is.
+
+    Attributes
+    ----------
+    value : float
+        The figure itself, of the section as it is.
+    scaled, error : ndarray, shape (draws + 1,), float64
+        The figure on the log or logit scale and its standard error there.
+    usable : ndarray, shape (draws + 1,), bool
+        Draws that hold anything to divide by.
+    """
+
+    value: float
+    scaled: NDArray[np.float64]
+    error: NDArray[np.float64]
+    usable: NDArray[np.bool_]
+
+    def over(self, other: "ScaledDraws") -> "ScaledDraws":
+        """Return the ratio of two figures of independent sections, both on the log scale."""
+        return ScaledDraws(
+            self.value / other.value,
+            self.scaled - other.scaled,
+            np.hypot(self.error, other.error),
+            self.usable & other.usable,
+        )
+
+
+def draw_blocks(blocks: BlockCounts, draws: int, random: np.random.Generator) -> Draws:
+    """Draw the blocks of each stratum with replacement, as many as there are."""
+    grades = blocks.grades.astype(np.float64)
+    values = np.stack(
+        [grades[:, 1:].sum(axis=1), grades.sum(axis=1), grades @ np.arange(4) / 3, blocks.area_um2 / 1e6], axis=1
+    )
+    stratum = _strata(blocks.fragment)
+    size, first, second = [], [], []
+    for number in range(int(stratum.max()) + 1):
+        rows = values[stratum == number]
+        k = len(rows)
+        columns = np.concatenate([rows, (rows[:, :, None] * rows[:, None, :]).reshape(k, 16)], axis=1)
+        sums = [columns.sum(axis=0, keepdims=True)]
+        at_once = max(1, 4_000_000 // k)
+        for begun in range(0, draws, at_once):
+            times = random.multinomial(k, np.full(k, 1 / k), size=min(at_once, draws - begun))
+            sums.append(times @ columns)
+        drawn = np.concatenate(sums)
+        size.append(k)
+        first.append(drawn[:, :4])
+        second.append(drawn[:, 4:].reshape(-1, 4, 4))
+    return Draws(np.array(size), np.stack(first), np.stack(second))
+
+
+def _strata(fragment: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the stratum of each block, from 0: its fragment, but fragments of one block are drawn together.
+
+    A stratum of a single block would give the same in every draw and hide its part of the variation; where only one
+    such fragment exists, it joins the smallest of the others.
+    """
+    numbers, index, blocks = np.unique(fragment, return_inverse=True, return_counts=True)
+    target = np.arange(len(numbers))
+    single = blocks == 1
+    if single.sum() > 1:
+        target[single] = target[single][0]
+    elif single.sum() == 1 and len(numbers) > 1:
+        target[single] = np.argmin(np.where(single, np.iinfo(np.int64).max, blocks))
+    return np.unique(target[index.ravel()], return_inverse=True)[1].ravel().astype(np.int64)
+
+
+def scale_ratio(drawn: Draws, numerator: int, denominator: int, bounded: bool) -> ScaledDraws | None:
+    """Return a ratio of sums of each draw, on the logit scale where ``bounded`` (0 to 1) and on the log scale else.
+
+    None where the figure stands at an end of its range, where there is nothing to divide by, and where all blocks
+    agree.
+    """
+    x, m = drawn.first[..., numerator], drawn.first[..., denominator]
+    sum_x, sum_m = x.sum(axis=0), m.sum(axis=0)
+    usable = sum_m > 0
+    if not usable[0] or sum_x[0] <= 0 or (bounded and sum_x[0] >= sum_m[0]):
+        return None
+    safe_m = np.where(usable, sum_m, 1.0)
+    ratio = sum_x / safe_m
+    k = drawn.size[:, None].astype(np.float64)
+    products = drawn.second
+    square = (
+        products[..., numerator, numerator]
+        - 2 * ratio * products[..., numerator, denominator]
+        + ratio**2 * products[..., denominator, denominator]
+    )
+    variance = np.maximum(square - (x - ratio * m) ** 2 / k, 0) * k / (k - 1)
+    error = np.sqrt(variance.sum(axis=0)) / safe_m
+    if error[0] <= 1e-6 * ratio[0]:
+        return None
+    at_end = (sum_x <= 0) | (bounded & (sum_x >= sum_m))
+    half = 0.5 / safe_m
+    inside = np.clip(ratio, half, 1 - half) if bounded else np.maximum(ratio, half)
+    scaled = np.log(inside / (1 - inside)) if bounded else np.log(inside)
+    slope = 1 / (inside * (1 - inside)) if bounded else 1 / inside
+    scaled_error = np.where(at_end, HALF_CELL_ERROR, error * slope)
+    return ScaledDraws(float(ratio[0]), scaled, scaled_error, usable)
+
+
+def studentised_ends(draws: ScaledDraws, level: float) -> tuple[float, float] | None:
+    """Return the limits on the scale of the draws; None where too few draws say anything."""
+    told = draws.usable[1:] & (draws.error[1:] > 1e-9)
+    if told.mean() < 0.5:
+        return None
+    deviation = (draws.scaled[1:][told] - draws.scaled[0]) / draws.error[1:][told]
+    tail = (1 - level) / 2
+    lower, upper = np.quantile(deviation, [tail, 1 - tail])
+    low, high = draws.scaled[0] - np.array([upper, lower]) * draws.error[0]
+    return float(low), float(high)
