@@ -1,4 +1,4 @@
-"""Agreement of readers with one another and with the machine: values only."""
+"""Agreement of readers with one another and with the machine, and of found with marked cells: values only."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -245,3 +245,52 @@ class Agreement:
     pairs: tuple[PairAgreement, ...]
     schemes: tuple[CategoryAgreement, ...]
     comparison: tuple[MachineAgainstPeople, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DetectionFigures:
+    """Precision, recall and F1 of cells of one call.
+
+    Attributes
+    ----------
+    name : str
+        ``"positive"``, ``"negative"`` or ``"either call"``.
+    tp, fp, fn : int
+        Found, wrongly found and missed cells.
+    precision, recall, f1 : Estimate
+        Fractions with Wilson intervals. That of F1 = 2 J / (1 + J) follows from the one of J = tp / (tp + fp + fn).
+    """
+
+    name: str
+    tp: int
+    fp: int
+    fn: int
+    precision: Estimate
+    recall: Estimate
+    f1: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class CellAgreement:
+    """Found cells of a slide against marked ones.
+
+    Attributes
+    ----------
+    area_mm2 : float
+        In which every cell was marked.
+    radius_um : float
+        Greatest distance of a pair.
+    marked, found : int
+        Cells inside the area.
+    figures : tuple of DetectionFigures
+        Positive, negative, either.
+    calls : tuple of tuple of int
+        Of the pairs with a known call: rows marked negative, positive; columns called negative, positive.
+    """
+
+    area_mm2: float
+    radius_um: float
+    marked: int
+    found: int
+    figures: tuple[DetectionFigures, ...]
+    calls: tuple[tuple[int, int], tuple[int, int]]

@@ -102,7 +102,7 @@ def intraclass(squares: MeanSquares, level: float = 0.95) -> tuple[Estimate, ...
     """
     singles = (_one_way(squares, level), _absolute(squares, level), _consistent(squares, level))
     k = squares.readers
-    means = [tuple(None if value is None else _of_mean(value, k) for value in single) for single in singles]
+    means = [(_of_mean(value, k), _of_mean(low, k), _of_mean(high, k)) for value, low, high in singles]
     return tuple(_estimate(form, *figures, level) for form, figures in zip(ICC_FORMS, (*singles, *means), strict=True))
 
 
@@ -159,8 +159,10 @@ def _absolute(squares: MeanSquares, level: float) -> Figures:
     )
 
 
-def _of_mean(value: float, k: int) -> float | None:
+def _of_mean(value: float | None, k: int) -> float | None:
     """Return the correlation of the mean of k readers; None where it has none (a value below −1 / (k − 1))."""
+    if value is None:
+        return None
     whole = 1 + (k - 1) * value
     return k * value / whole if whole > 1e-12 else None
 

@@ -122,11 +122,11 @@ def same_category(table: NDArray[np.int64], level: float = 0.95) -> Estimate:
 def _disagreement(categories: int, weighting: Weighting) -> NDArray[np.float64]:
     """Return the disagreement of each pair of categories, shape (K, K), 0 to 1."""
     index = np.arange(categories)
-    away = np.abs(index[:, None] - index).astype(np.float64) / max(1, categories - 1)
+    away: NDArray[np.float64] = np.abs(index[:, None] - index).astype(np.float64) / max(1, categories - 1)
     match weighting:
         case Weighting.LINEAR:
             return away
         case Weighting.QUADRATIC:
-            return away**2
+            return np.asarray(away**2)
         case Weighting.NONE:
             return (away > 0).astype(np.float64)

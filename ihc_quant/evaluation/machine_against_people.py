@@ -77,7 +77,7 @@ def _concordance(one: Columns, other: Columns) -> Columns:
     apart = one.mean(axis=1) - other.mean(axis=1)
     whole = one.var(axis=1) + other.var(axis=1) + apart**2
     covariance = (one * other).mean(axis=1) - one.mean(axis=1) * other.mean(axis=1)
-    return np.divide(2 * covariance, whole, out=np.full(len(one), np.nan), where=whole > 0)
+    return np.asarray(np.divide(2 * covariance, whole, out=np.full(len(one), np.nan), where=whole > 0))
 
 
 def _distance(one: Columns, other: Columns) -> Columns:
