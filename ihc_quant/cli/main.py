@@ -8,6 +8,7 @@ import typer
 
 from ihc_quant import __version__
 from ihc_quant.cli.console import EXIT_CODES, say
+from ihc_quant.cli.evaluate import evaluate
 from ihc_quant.cli.look import doctor, inspect
 from ihc_quant.cli.results import export, rescore
 from ihc_quant.cli.score import demo, score
@@ -25,6 +26,7 @@ app = typer.Typer(
 
 for command in (score, rescore, export, inspect, doctor, weights, demo):
     app.command()(command)
+app.add_typer(evaluate, name="evaluate")
 
 
 def show_version(wanted: bool) -> None:
