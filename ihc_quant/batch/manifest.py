@@ -1,15 +1,17 @@
 """The manifest: one row a section, validated whole before any work."""
 
-import csv
-from collections.abc import Mapping
+import difflib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from ihc_quant.batch.outputs import folder_name
+from ihc_quant.batch.manifest_agreement import contradictions
+from ihc_quant.batch.manifest_cells import CellFault, Entry, Fault, check_stain, parse_cell
+from ihc_quant.batch.manifest_files import unusable_files
+from ihc_quant.batch.manifest_table import read_table
 from ihc_quant.domain.geometry import Mpp
-from ihc_quant.domain.stain import MARKERS, SCORED_CHROMOGENS, SITES, SectionStain
-from ihc_quant.errors import ManifestError, OutputError
+from ihc_quant.domain.stain import SectionStain
+from ihc_quant.errors import ManifestError
 
 REQUIRED_COLUMNS: tuple[str, ...] = (
     "slide_id",
@@ -39,8 +41,18 @@ OPTIONAL_COLUMNS: tuple[str, ...] = (
 MANIFEST_COLUMNS: tuple[str, ...] = (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS)
 """Header of a manifest, in order."""
 
-MOST_SERIES_DIGITS = 6
-"""No file holds a million images."""
+DETAIL_COLUMNS: tuple[str, ...] = (
+    "clone",
+    "epitope",
+    "peroxidase_block",
+    "section_index",
+    "section_thickness_um",
+    "biopsy_day",
+)
+"""Columns that a report repeats."""
+
+EMPTY_CURES = {"chromogen": "state it from the staining protocol, since any other colour would be scored as DAB"}
+"""What to do about a required cell that is empty, where it is more than to fill it in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +66,20 @@ class ManifestRow:
     slide : Path
         Relative paths are taken from the manifest's folder.
     series : int or None
+        Image of a file that holds several.
     mpp : Mpp or None
+        Instead of the file's.
     details : tuple of (column, text)
-        The other optional columns that are filled, as written.
+        The cells of ``DETAIL_COLUMNS`` that are filled; numbers in plain form.
+    fragments : tuple of int
+        Numbers of the tissue fragments that are this section, ascending, from 1; empty for all.
+    annotations : Path or None
+        GeoJSON; relative paths are taken from the manifest's folder.
+    section_index : int or None
+        Place of the section in the order of cutting.
+    section_thickness_um : float or None
+    biopsy_day : int or None
+        Days from the start of treatment; negative before it.
     """
 
     slide_id: str
@@ -68,118 +91,134 @@ class ManifestRow:
     series: int | None
     mpp: Mpp | None
     details: tuple[tuple[str, str], ...]
+    fragments: tuple[int, ...] = ()
+    annotations: Path | None = None
+    section_index: int | None = None
+    section_thickness_um: float | None = None
+    biopsy_day: int | None = None
 
 
-def read_manifest(path: Path) -> tuple[ManifestRow, ...]:
+def read_manifest(path: Path, *, need_files: bool = True) -> tuple[ManifestRow, ...]:
     """Read and validate a manifest.
+
+    Parameters
+    ----------
+    path : Path
+        CSV with the columns of ``REQUIRED_COLUMNS`` and any of ``OPTIONAL_COLUMNS``, in any order.
+    need_files : bool
+        Whether slides and annotations must be there. Reports are written again without them.
 
     Raises
     ------
     ManifestError
-        With every fault on a line of its own: row, column and cure.
+        With every fault on a line of its own: row, column and cure. What several rows share is one line.
     """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream)
-            header = list(reader.fieldnames or [])
-            lines = [(reader.line_num, dict(row)) for row in reader]
-    except FileNotFoundError as error:
-        raise ManifestError(f"{path}: there is no such manifest; check the path.") from error
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ManifestError(f"{path}: the manifest cannot be read; it must be a CSV file in UTF-8.") from error
-    faults = _header_faults(header)
+    table = read_table(path, MANIFEST_COLUMNS)
+    faults = list(_header_faults(table.header))
+    entries: list[Entry] = []
+    for line, cells in table.lines:
+        entry, found = _parse_line(line, cells, table.header)
+        faults += found
+        entries.append(entry)
+    findings = list(contradictions(entries, path.parent))
+    if need_files:
+        findings += unusable_files(entries, path.parent)
+    faults += [_fault(*finding) for finding in findings]
+    if not table.lines:
+        faults.append(Fault(0, len(MANIFEST_COLUMNS), "", "there are no rows; add one a section"))
     if faults:
-        raise ManifestError("\n".join(f"{path}: {fault}" for fault in faults))
-    rows: list[ManifestRow] = []
-    slides: dict[str, int] = {}
-    biopsies: dict[str, tuple[int, ManifestRow]] = {}
-    for number, cells in lines:
-        row, row_faults = _parse_row(cells, path.parent)
-        if row is not None:
-            # Capital letters are not told apart, because some file systems do not tell them apart in folders' names.
-            first = slides.setdefault(row.slide_id.casefold(), number)
-            if first != number:
-                row_faults.append(f"slide_id: {row.slide_id!r} already stands in line {first}; make it unique")
-            first, sibling = biopsies.setdefault(row.biopsy_id.casefold(), (number, row))
-            row_faults += _sibling_faults(row, sibling, first)
-            rows.append(row)
-        faults += [f"line {number}, {fault}" for fault in row_faults]
-    if not lines:
-        faults.append("there are no rows; add one a section")
-    if faults:
-        raise ManifestError("\n".join(f"{path}: {fault}." for fault in faults))
-    return tuple(rows)
+        raise ManifestError("\n".join(f"{path}: {sentence}." for sentence in _told(faults)))
+    return tuple(_row(entry, path.parent) for entry in entries)
 
 
-def _header_faults(header: list[str]) -> list[str]:
-    missing = [column for column in REQUIRED_COLUMNS if column not in header]
-    unknown = [column for column in header if column not in (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS)]
-    twice = [column for column in dict.fromkeys(header) if header.count(column) > 1]
-    if len(header) == 1 and ";" in header[0]:
-        return ["the header has semicolons between its columns; save the file with commas."]
-    return [
-        *(f"the column {column} is missing; add it to the header." for column in missing),
-        *(f"the column {column!r} is unknown; remove it or correct its name." for column in dict.fromkeys(unknown)),
-        *(f"the column {column!r} stands there more than once; keep one." for column in twice),
-    ]
+def _header_faults(header: Sequence[str]) -> Iterator[Fault]:
+    for place, column in enumerate(REQUIRED_COLUMNS, start=-len(REQUIRED_COLUMNS)):
+        if column not in header:
+            yield Fault(0, place, "", f"the column {column} is missing; add it to the header")
+    for place, column in enumerate(header, start=1):
+        if not column:
+            yield Fault(0, place, "", f"column {place} has no name; name it or remove it")
+        elif header.index(column) < place - 1:
+            yield Fault(0, place, "", f"the column {column!r} stands there more than once; keep one")
+        elif column not in MANIFEST_COLUMNS:
+            near = difflib.get_close_matches(column, [name for name in MANIFEST_COLUMNS if name not in header], n=1)
+            meant = f" (is it {near[0]}?)" if near else ""
+            yield Fault(0, place, "", f"the column {column!r} is unknown; remove it or correct its name{meant}")
 
 
-def _sibling_faults(row: ManifestRow, sibling: ManifestRow, line: int) -> list[str]:
-    """Return where a section contradicts the first section of its biopsy, which stands in that line."""
-    return [
-        f"{column}: biopsy {row.biopsy_id!r} has {getattr(sibling, column)!r} in line {line}; write the same"
-        for column in ("biopsy_id", "patient_id", "site")
-        if getattr(row, column) != getattr(sibling, column)
-    ]
+def _parse_line(line: int, cells: Sequence[str], header: Sequence[str]) -> tuple[Entry, list[Fault]]:
+    if any(cells[len(header) :]):
+        # Which cells are the surplus ones is not known, so that none of them can be judged.
+        what = "it has more cells than the header; remove the surplus or quote commas"
+        return Entry(line, {}, frozenset(MANIFEST_COLUMNS)), [_fault(line, "the row", what)]
+    # Reversed, so that of a column that stands there twice the first counts.
+    texts = dict(reversed(list(zip(header, cells, strict=False))))
+    values: dict[str, object] = {}
+    faults: dict[str, str] = {}
+    for column in MANIFEST_COLUMNS:
+        text = texts.get(column, "")
+        if text:
+            try:
+                values[column] = parse_cell(column, text)
+            except CellFault as fault:
+                faults[column] = str(fault)
+        elif column in REQUIRED_COLUMNS and column in header:
+            faults[column] = f"it is empty; {EMPTY_CURES.get(column, 'fill it in')}"
+    if stain_fault := check_stain(values):
+        faults["chromogen"] = stain_fault
+    entry = Entry(line, values, frozenset(faults))
+    return entry, [_fault(line, column, text) for column, text in faults.items()]
 
 
-def _parse_row(cells: Mapping[str | None, Any], folder: Path) -> tuple[ManifestRow | None, list[str]]:
-    """Return the row, or None, and its faults as ``column: what; cure``."""
-    # A row with more cells than the header has them under the key None.
-    text = {column: (value or "").strip() for column, value in cells.items() if column is not None}
-    if cells.get(None):
-        return None, ["the row: it has more cells than the header; remove the surplus or quote commas"]
-    faults = [f"{column}: it is empty; fill it in" for column in REQUIRED_COLUMNS if not text[column]]
-    for column in ("slide_id", "biopsy_id"):
-        try:
-            folder_name(text[column] or "empty")
-        except OutputError:
-            faults.append(f"{column}: {text[column]!r} cannot name a folder; write a shorter one of plain characters")
-    for column, allowed in (("site", SITES), ("marker", MARKERS), ("chromogen", SCORED_CHROMOGENS)):
-        if text[column] and text[column] not in allowed:
-            faults.append(f"{column}: {text[column]!r} is not possible; write {' or '.join(allowed)}")
-    series: int | None = None
-    if text.get("series"):
-        if text["series"].isdecimal() and len(text["series"]) <= MOST_SERIES_DIGITS:
-            series = int(text["series"])
+def _fault(line: int, column: str, text: str) -> Fault:
+    return Fault(line, MANIFEST_COLUMNS.index(column) if column in MANIFEST_COLUMNS else -1, column, text)
+
+
+def _told(faults: Iterable[Fault]) -> list[str]:
+    """Return one sentence for each fault, in the order of lines and columns; faults that say the same share one."""
+    lines: dict[tuple[str, str], list[int]] = {}
+    for fault in sorted(faults):
+        lines.setdefault((fault.column, fault.text), []).append(fault.line)
+    return [f"{_ranges(where)}, {column}: {text}" if column else text for (column, text), where in lines.items()]
+
+
+def _ranges(lines: Sequence[int]) -> str:
+    """Return line numbers for a sentence.
+
+    Examples
+    --------
+    >>> _ranges([2, 3, 4, 9])
+    'lines 2-4, 9'
+    """
+    runs: list[list[int]] = []
+    for line in lines:
+        if runs and line == runs[-1][-1] + 1:
+            runs[-1].append(line)
         else:
-            faults.append(f"series: {text['series']!r} is no whole number from 0; correct it or leave it empty")
-    mpp: Mpp | None = None
-    if text.get("mpp"):
-        try:
-            mpp = Mpp.square(float(text["mpp"]))
-        except ValueError:
-            faults.append(f"mpp: {text['mpp']!r} is no plausible number of µm per pixel; write for example 0.25")
-    if text.get("fragments"):
-        faults.append("fragments: sections cannot be split by fragments yet; leave it empty")
-    if text.get("annotations"):
-        faults.append("annotations: regions cannot be applied yet; leave it empty")
-    if faults:
-        return None, faults
-    details = tuple(
-        (column, text[column]) for column in OPTIONAL_COLUMNS if column not in ("series", "mpp") and text.get(column)
+            runs.append([line])
+    text = ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
+    return f"line {text}" if len(lines) == 1 else f"lines {text}"
+
+
+def _row(entry: Entry, folder: Path) -> ManifestRow:
+    values = entry.values
+    return ManifestRow(
+        slide_id=values["slide_id"],
+        biopsy_id=values["biopsy_id"],
+        patient_id=values["patient_id"],
+        site=values["site"],
+        stain=SectionStain(values["marker"], values["chromogen"], chromogen_assumed=False),
+        slide=folder / values["slide"],
+        series=values.get("series"),
+        mpp=values.get("mpp"),
+        details=tuple((column, _text(values[column])) for column in DETAIL_COLUMNS if column in values),
+        fragments=values.get("fragments", ()),
+        annotations=folder / values["annotations"] if "annotations" in values else None,
+        section_index=values.get("section_index"),
+        section_thickness_um=values.get("section_thickness_um"),
+        biopsy_day=values.get("biopsy_day"),
     )
-    slide = Path(text["slide"])
-    stain = SectionStain(text["marker"], text["chromogen"], chromogen_assumed=False)
-    row = ManifestRow(
-        text["slide_id"],
-        text["biopsy_id"],
-        text["patient_id"],
-        text["site"],
-        stain,
-        slide if slide.is_absolute() else folder / slide,
-        series,
-        mpp,
-        details,
-    )
-    return row, []
+
+
+def _text(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

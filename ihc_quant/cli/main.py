@@ -10,6 +10,7 @@ from ihc_quant import __version__
 from ihc_quant.cli.console import EXIT_CODES, say
 from ihc_quant.cli.evaluate import evaluate
 from ihc_quant.cli.look import doctor, inspect
+from ihc_quant.cli.manifest import manifest
 from ihc_quant.cli.results import export, rescore
 from ihc_quant.cli.score import demo, score
 from ihc_quant.cli.weights import weights
@@ -26,6 +27,7 @@ app = typer.Typer(
 
 for command in (score, rescore, export, inspect, doctor, weights, demo):
     app.command()(command)
+app.add_typer(manifest, name="manifest")
 app.add_typer(evaluate, name="evaluate")
 
 

@@ -82,16 +82,17 @@ def demo(
 
     from ihc_quant.batch.biopsies import write_biopsies
     from ihc_quant.batch.manifest import read_manifest
-    from ihc_quant.batch.slide_job import SlideTask, run_slide
+    from ihc_quant.batch.section_tasks import slide_tasks
+    from ihc_quant.batch.slide_job import run_slide
     from ihc_quant.network.predictor import load_predictor
     from ihc_quant.report.slide_summary import summary_lines
 
     rows = read_manifest(SAMPLES / "manifest.csv")
+    tasks = slide_tasks(rows)
     predictor = load_predictor(weights, workers=execution.workers)
     rule = options.call_rule(None, None, "network", "cell", predictor.card.thresholds.positive)
     runs = {}
-    for row in rows:
-        task = SlideTask(row.slide, row.stain, row.slide_id, row.mpp, row.series)
+    for row, task in zip(rows, tasks, strict=True):
         with tile_progress(row.slide_id) as on_progress:
             run = run_slide(task, out, predictor, measure, rule, execution.workers, on_progress)
         runs[row.slide_id] = run

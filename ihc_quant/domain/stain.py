@@ -9,8 +9,8 @@ MARKERS: tuple[str, ...] = ("CD4", "CD8", "CCR4", "H&E", "negative_control", "ot
 SITES: tuple[str, ...] = ("skin", "lymph_node", "other")
 """Where a biopsy was taken."""
 
-CHROMOGENS: tuple[str, ...] = ("DAB", "AEC", "Fast Red", "magenta", "other")
-"""Chromogens that may be recorded."""
+CHROMOGENS: tuple[str, ...] = ("DAB", "AEC", "Fast Red", "magenta", "other", "none")
+"""Chromogens that may be recorded; H&E has none."""
 
 SCORED_CHROMOGENS: tuple[str, ...] = ("DAB",)
 """Chromogens whose stain vectors are known; another one would be scored silently as DAB, so it is refused."""
