@@ -5,7 +5,6 @@ from pathlib import Path, PurePath
 
 import pytest
 
-from ihc_quant.batch import manifest_draft
 from ihc_quant.batch.manifest import MANIFEST_COLUMNS, read_manifest
 from ihc_quant.batch.manifest_draft import Draft, draft_manifest, write_new
 from ihc_quant.batch.manifest_names import guess_biopsies, guess_marker, guess_site
@@ -127,7 +126,7 @@ def test_nothing_is_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
         def refuse(*_: object) -> None:
             raise PermissionError("this disk knows no second names")
 
-        monkeypatch.setattr(manifest_draft.Path, "hardlink_to", refuse)
+        monkeypatch.setattr(Path, "hardlink_to", refuse)
     path = tmp_path / "new" / "manifest.csv"
     write_new(path, b"first")
     with pytest.raises(OutputError, match="exists and is not overwritten"):
