@@ -26,7 +26,8 @@ from ihc_quant.network.card import Architecture, WeightsCard
 from ihc_quant.training.assessment import quick_scores
 from ihc_quant.training.augmentation import AugmentationRanges
 from ihc_quant.training.batches import Batch, BatchDrawer
-from ihc_quant.training.collection import Collection, Sources, SplitPlan
+from ihc_quant.training.collection import Collection, Sources, SplitPlan, held_out_counts
+from ihc_quant.training.counted import add_count_targets
 from ihc_quant.training.figures import summary_of
 from ihc_quant.training.finishing import Trained, finish_weights
 from ihc_quant.training.folds import finish_folds, finish_from_folds, finish_lone_fold
@@ -36,12 +37,12 @@ from ihc_quant.training.progress import Watch, add_to_log, forget_after
 from ihc_quant.training.recipe import stated_settings
 from ihc_quant.training.runs import settings_of_run, write_settings
 from ihc_quant.training.sources import Counted
-from ihc_quant.training.splits import FOLDS, Split, in_fold
+from ihc_quant.training.splits import FOLDS, Split
 from ihc_quant.training.state import State, keep_best, load_last, out_of_patience, save_last, start_from
 
 RUNS = Path("runs")  # folder of logs and checkpoints
 FOLD_NAMES = [str(fold) for fold in range(FOLDS)]
-SETS = ("cd138", "bcdata", "dsb2018", "painted", "he")  # each is the setting of how many of its images are in a batch
+SETS = ("cd138", "bcdata", "dsb2018", "painted", "he", "lysto")  # each names the setting of its share of a batch
 PLACE = ("data", "weights", "threads", "finish")  # settings of where and how a run is done, not of what is learned
 
 
@@ -67,6 +68,8 @@ class Settings:
     dsb2018: int = 1  # images with outlined nuclei, without chromogen, in a batch
     painted: int = 1  # painted images in a batch
     he: int = 1  # images of H&E, where nothing is positive, in a batch
+    lysto: int = 0  # crops of which only the number of positive cells is known
+    counts_from: int = 300  # step from which counts teach; earlier the network proposes nothing worth choosing from
     laboratory_share: int = 0  # images of a laboratory's own in a batch
     laboratory: str = ""  # YAML that lists a laboratory's own images and annotations
     he_slide: str = "slides/no-mpp-jpeg2000.svs"  # an H&E slide in the data folder, at 0.5 µm per pixel; "" for none
@@ -200,6 +203,8 @@ def take_step(state: State, batch: Batch, settings: Settings) -> NDArray[np.floa
     values, weights = torch.from_numpy(batch.values).to(device), torch.from_numpy(batch.weights).to(device)
     with mixed(usable_precision(settings.precision, device), device):
         logits = state.network(image)
+    if state.step >= settings.counts_from:
+        add_count_targets(batch.counts, torch.sigmoid(logits.detach().float()), values, weights, settings.pixel_um)
     losses = map_losses(logits.float(), values, weights)
     importance = torch.tensor([1.0, settings.extent_weight, settings.positivity_weight], device=device)
     state.optimiser.zero_grad(set_to_none=True)
@@ -283,8 +288,9 @@ def trained(asked: Settings, sources: Sources, counted: Counted) -> Trained:
     if not asked.best.exists():
         raise SettingsError(f"{asked.best}: there is no trained network yet; run once without --finish.")
     run = settings_of_run(asked, PLACE)
-    held_out = in_fold(counted, int(run.fold)) if run.fold else counted
-    return Trained(run.folder, split_of(run, sources), held_out, run.lesson())
+    split = split_of(run, sources)
+    held_out = held_out_counts(counted, split, int(run.fold) if run.fold else None)
+    return Trained(run.folder, split, held_out, run.lesson())
 
 
 # --- from flags to weights ------------------------------------------------------------------------------------------

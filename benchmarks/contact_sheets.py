@@ -2,8 +2,8 @@
 
     python benchmarks/contact_sheets.py --output DIR [--weights NAME_OR_CARD]
 
-There is no truth for these pictures: CD3 on lymph node (0.5 µm per pixel, by the size of its lymphocytes) and CD3 or CD8
-crops (0.25). Half of the crops of a node lie where the most positive cells are, so that no follicle hides the errors.
+There is no truth for these pictures: CD3 on lymph node (0.5 µm per pixel, by the size of its lymphocytes) and CD3 or
+CD8 crops (0.25). Half of the crops of a node lie around a positive cell, so that no follicle hides the errors.
 """
 
 import argparse
@@ -48,8 +48,12 @@ def crops_of(path: Path, found: FoundCells, seed: int) -> Iterator[tuple[float, 
 
 def drawn(rgb: NDArray[np.uint8], um: float, found: FoundCells, x_um: float, y_um: float, caption: str) -> Image.Image:
     """Return a crop beside itself with the outlines of its cells, positive ones yellow, negative ones cyan."""
-    box = tuple(round(each / um) for each in (x_um, y_um, x_um + SIDE_UM, y_um + SIDE_UM))
-    plain = Image.fromarray(rgb).crop(box).resize((SIDE_PX, SIDE_PX), Image.Resampling.LANCZOS)
+    left, top, side = round(x_um / um), round(y_um / um), round(SIDE_UM / um)
+    plain = (
+        Image.fromarray(rgb)
+        .crop((left, top, left + side, top + side))
+        .resize((SIDE_PX, SIDE_PX), Image.Resampling.LANCZOS)
+    )
     marked = plain.copy()
     pen = ImageDraw.Draw(marked)
     for outline, positive in zip(found.outlines_um, found.positive, strict=True):

@@ -19,7 +19,7 @@ from ihc_quant.stain.estimate import reference_stains
 from ihc_quant.training.calibration import MatchedCalls, PlattScaling
 from ihc_quant.training.field import UNKNOWN, TrainingField
 
-QUICK_CENTRE = 0.55
+QUICK_CENTRE = 0.5
 """Height of a centre peak from which a cell is found while the network still trains; earlier runs settled near it."""
 QUICK_THRESHOLD = 0.5
 """Probability from which a cell counts as positive while the network still trains."""

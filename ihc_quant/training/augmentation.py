@@ -96,7 +96,8 @@ def augmented_crop(
     matrix = crop_matrix(field, size_px, ranges, rng, on_positive)
     warp, size = between_pixel_centres(matrix), (size_px, size_px)
     # Mostly mirrored tissue beyond the picture's border, sometimes white: that is what a tile beyond the slide shows.
-    border = cv2.BORDER_REFLECT_101 if rng.random() < 0.8 else cv2.BORDER_CONSTANT
+    mirrored = rng.random() < 0.8 and field.count is None  # mirrored cells would be counted twice
+    border = cv2.BORDER_REFLECT_101 if mirrored else cv2.BORDER_CONSTANT
     rgb = cv2.warpAffine(field.rgb, warp, size, flags=cv2.INTER_LINEAR, borderMode=border, borderValue=(255, 255, 255))
     valid = cv2.warpAffine(field.valid.astype(np.uint8), warp, size, flags=cv2.INTER_NEAREST).astype(np.bool_)
     labels = None
@@ -108,14 +109,15 @@ def augmented_crop(
         points = points @ matrix[:, :2].T + matrix[:, 2]
         inside = ((points > -NEAR_PX) & (points < size_px + NEAR_PX)).all(axis=1)
         points, calls = points[inside], calls[inside]
-    chromogen = VECTORS[1]
+    chromogen, count = VECTORS[1], field.count
     if rng.random() < ranges.eosin_share:
         chromogen = EOSIN_VECTORS[rng.integers(len(EOSIN_VECTORS))]
+        count = None if count is None else 0
         calls = np.where(calls == UNKNOWN, calls, 0).astype(np.int8)
     rgb = restained(np.asarray(rgb, np.uint8), ranges, rng, chromogen)
     rgb = rephotographed(rgb, ranges, rng)
     return TrainingField(
-        field.source, field.name, field.group, rgb, points, calls, labels, valid, no_marker=field.no_marker
+        field.source, field.name, field.group, rgb, points, calls, labels, valid, field.no_marker, count
     )
 
 
@@ -137,6 +139,9 @@ def crop_matrix(
         centre = rng.uniform(middle - slack, middle + slack)
     angle = rng.uniform(0, 2 * np.pi)
     factor = rng.uniform(1 - ranges.scale, 1 + ranges.scale)
+    if field.count is not None:  # a count holds for the whole picture, which must stay whole
+        centre, angle = np.array([width, height]) / 2, np.pi / 2 * rng.integers(4)
+        factor = min(factor, size_px / max(width, height))
     flip = rng.choice([-1.0, 1.0])
     turn = factor * np.array([[np.cos(angle) * flip, -np.sin(angle)], [np.sin(angle) * flip, np.cos(angle)]])
     return np.column_stack([turn, size_px / 2 - turn @ centre])

@@ -22,11 +22,14 @@ class Batch:
     rgb : ndarray, shape (N, H, W, 3), uint8
     values, weights : ndarray, shape (N, 3, H, W), float32
         See ``Targets``.
+    counts : list of int or None, length N
+        Number of positive cells in the whole image, where that is all that is known.
     """
 
     rgb: NDArray[np.uint8]
     values: NDArray[np.float32]
     weights: NDArray[np.float32]
+    counts: list[int | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,7 @@ class BatchDrawer:
             np.stack([crop.rgb for crop in crops]),
             np.stack([target.values for target in targets]),
             np.stack([target.weights for target in targets]),
+            [crop.count for crop in crops],
         )
 
     def draw_ahead(self, first: int, last: int, ahead: int = 3) -> Iterator[tuple[int, Batch]]:

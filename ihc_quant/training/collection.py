@@ -14,6 +14,7 @@ from ihc_quant.training.sources import (
     HE_MPP,
     LYSTO_MPP,
     Counted,
+    counted_fields,
     paint_fields,
     read_counted,
     read_dsb2018,
@@ -21,8 +22,18 @@ from ihc_quant.training.sources import (
     read_he_slide,
     read_point_set,
 )
-from ihc_quant.training.splits import CD138_FOLDS, Split, hold_out_fold, joined, split_by_image, split_by_patient
+from ihc_quant.training.splits import (
+    CD138_FOLDS,
+    Split,
+    hold_out_fold,
+    in_fold,
+    joined,
+    split_by_image,
+    split_by_patient,
+)
 
+IN_FOLDER = ("cd138", "bcdata", "dsb2018", "he", "lysto")
+"""Sets that lie in the data folder."""
 Sources = Mapping[str, Sequence[TrainingField]]
 """Fields by source."""
 
@@ -67,7 +78,7 @@ class Collection:
             Where a set that is to be learned from is not there.
         """
         labelled = self.folder / "labelled"
-        if not self.folder.is_dir() and any(self.shares[name] for name in ("cd138", "bcdata", "dsb2018", "he")):
+        if not self.folder.is_dir() and any(self.shares[name] for name in IN_FOLDER):
             raise SettingsError(
                 f"--data {self.folder}: no such folder; name the one that holds labelled/ and unlabelled/."
             )
@@ -84,14 +95,16 @@ class Collection:
             sources["he"] = read_he(self.folder / "unlabelled" / "lymphnode_cd3", HE_MPP, self.pixel_um)
             if self.he_slide:
                 sources["he"] += read_he_slide(self.folder / self.he_slide, HE_MPP, self.pixel_um)
+        if self.shares["lysto"]:
+            sources["lysto"] = counted_fields(self.read_counted())
         if self.shares["laboratory"]:
             sources["laboratory"] = read_laboratory(Path(self.laboratory), self.pixel_um)
         return sources
 
     def read_counted(self) -> Counted:
-        """Read the LYSTO crops, none where they are missing: no run needs them to learn from."""
+        """Read the LYSTO crops; none where they are missing and nothing is to be learned from them."""
         folder = self.folder / "labelled" / "lysto"
-        return read_counted(folder, LYSTO_MPP, self.pixel_um) if folder.is_dir() else {}
+        return read_counted(folder, LYSTO_MPP, self.pixel_um) if self._wanted("lysto") else {}
 
     def _wanted(self, source: str) -> bool:
         return bool(self.shares[source]) or (self.folder / "labelled" / source).is_dir()
@@ -124,6 +137,8 @@ class SplitPlan:
         """Return the parts of one source; what is not learned from is tested."""
         if source == "he":  # nobody marked cells there to measure by
             return Split(tuple(fields), (), ())
+        if source == "lysto":  # the held-out crops are tested by their counts, see ``held_out_counts``
+            return Split(self._counted(fields), (), ())
         if self.fold is not None:
             part = hold_out_fold(fields, self.fold, CD138_FOLDS if source == "cd138" else ())
             return part if learned else Split((), (), part.test)
@@ -134,3 +149,17 @@ class SplitPlan:
         if self.validation or self.test or self.hold_out_images:
             return split_by_image(fields)
         return Split(tuple(fields), (), ())
+
+    def _counted(self, fields: Sequence[TrainingField]) -> tuple[TrainingField, ...]:
+        """Return the counted crops to learn from."""
+        if self.fold is not None:
+            return hold_out_fold(fields, self.fold).training
+        held_out = self.validation or self.test or self.hold_out_images
+        return split_by_image(fields).training if held_out else tuple(fields)
+
+
+def held_out_counts(counted: Counted, split: Split, fold: int | None) -> Counted:
+    """Return the counted crops that a run is tested on: of its fold, and none that it learned from."""
+    learned = {field.name for field in split.training if field.source == "lysto"}
+    tested = counted if fold is None else in_fold(counted, fold)
+    return {name: crop for name, crop in tested.items() if name not in learned}

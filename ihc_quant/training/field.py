@@ -29,6 +29,8 @@ class TrainingField:
         Where cells were marked exhaustively.
     no_marker : bool
         True where the whole image is known to carry no chromogen (an H&E section).
+    count : int or None
+        Number of positive cells in the whole image, where only that is known.
     """
 
     source: str
@@ -40,6 +42,7 @@ class TrainingField:
     labels: NDArray[np.int32] | None
     valid: NDArray[np.bool_]
     no_marker: bool = False
+    count: int | None = None
 
     def __post_init__(self) -> None:
         shape = self.rgb.shape[:2]

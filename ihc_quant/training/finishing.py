@@ -99,7 +99,7 @@ class Trained:
                 of_source = images.setdefault(field.source, {})
                 of_source[role] = of_source.get(role, 0) + 1
         if self.counted:
-            images["lysto"] = {"test": len(self.counted)}
+            images.setdefault("lysto", {})["test"] = len(self.counted)
         return [
             DataSource(name=source, licence=LICENCES[source], role=", ".join(roles), images=sum(roles.values()))
             for source, roles in images.items()

@@ -199,6 +199,16 @@ def read_counted(folder: Path, mpp: float, pixel_um: float) -> Counted:
     }
 
 
+def counted_fields(counted: Counted) -> list[TrainingField]:
+    """Return counted crops as fields to learn from: no marks, but the number of positive cells."""
+    return [
+        TrainingField(
+            "lysto", name, name, rgb, None, np.empty(0, np.int8), None, np.zeros(rgb.shape[:2], np.bool_), count=count
+        )
+        for name, (rgb, count) in counted.items()
+    ]
+
+
 def paint_fields(seeds: range, size_px: int, kept: Path | None = None) -> list[TrainingField]:
     """Paint fields whose cells are known by construction, or take them from the folder ``kept``."""
     fields = []

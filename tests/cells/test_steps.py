@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -28,7 +29,7 @@ def blobs(seed: int, shape: tuple[int, int] = (70, 80), sigma: float = 2.5) -> N
 
 def labelled(seed: int) -> tuple[NDArray[np.int32], int]:
     """Return nuclei grown on random maps, and their number."""
-    peaks = find_peaks(blobs(seed), 0.4, 6.0)
+    peaks = find_peaks(blobs(seed), 0.4, 6.0, 1.0)
     labels = grow_nuclei(
         blobs(seed, sigma=1.5),
         peaks.row,
@@ -48,12 +49,12 @@ def labelled(seed: int) -> tuple[NDArray[np.int32], int]:
 @settings(max_examples=30, deadline=None)
 def test_peaks_are_high_enough_far_enough_apart_and_none_is_missing(seed: int, least: float, distance: float) -> None:
     centre = blobs(seed)
-    peaks = find_peaks(centre, least, distance)
+    peaks = find_peaks(centre, least, distance, 1.0)
     assert (peaks.height >= least - 1e-6).all()
     places = np.stack([peaks.row, peaks.col], axis=1).astype(float)
     apart = np.linalg.norm(places[:, None] - places[None], axis=2) + 1e9 * np.eye(len(places))
     assert (apart >= distance).all()
-    kernel = np.array([1, 4, 6, 4, 1]) / 16
+    kernel = cv2.getGaussianKernel(7, 1.0).ravel()
     smooth = ndimage.correlate1d(
         ndimage.correlate1d(centre.astype(float), kernel, 0, mode="nearest"), kernel, 1, mode="nearest"
     )
@@ -68,11 +69,28 @@ def test_peaks_are_high_enough_far_enough_apart_and_none_is_missing(seed: int, l
     assert (np.abs(peaks.sub_x) <= 0.5).all()
 
 
+@given(seeds, st.integers(0, 20), st.integers(0, 20), st.floats(0.5, 4))
+@settings(max_examples=20, deadline=None)
+def test_a_part_of_the_map_has_the_same_peaks_as_the_whole(seed: int, top: int, left: int, smoothing: float) -> None:
+    centre, margin = blobs(seed, (120, 120)), 24
+    whole = find_peaks(centre, 0.3, 1.0, smoothing)
+    part = find_peaks(centre[top : top + 90, left : left + 90], 0.3, 1.0, smoothing)
+
+    def inside(row: NDArray[np.int32], col: NDArray[np.int32]) -> NDArray[np.bool_]:
+        rows = (row >= top + margin) & (row < top + 90 - margin)
+        return np.asarray(rows & (col >= left + margin) & (col < left + 90 - margin))
+
+    seen, same = inside(whole.row, whole.col), inside(part.row + top, part.col + left)
+    assert whole.row[seen].tolist() == (part.row[same] + top).tolist()
+    assert whole.col[seen].tolist() == (part.col[same] + left).tolist()
+    assert whole.height[seen].tobytes() == part.height[same].tobytes()
+
+
 @given(st.floats(20, 30), st.floats(20, 30))
 @settings(max_examples=30, deadline=None)
 def test_the_fitted_peak_is_nearer_than_a_tenth_of_a_pixel(y: float, x: float) -> None:
     rows, cols = np.mgrid[:50, :50] + 0.5
-    peaks = find_peaks(np.exp(-((rows - y) ** 2 + (cols - x) ** 2) / 18).astype(np.float32), 0.5, 6.0)
+    peaks = find_peaks(np.exp(-((rows - y) ** 2 + (cols - x) ** 2) / 18).astype(np.float32), 0.4, 6.0, 2.8)
     assert len(peaks) == 1
     assert peaks.row[0] + 0.5 + peaks.sub_y[0] == pytest.approx(y, abs=0.1)
     assert peaks.col[0] + 0.5 + peaks.sub_x[0] == pytest.approx(x, abs=0.1)
@@ -81,7 +99,7 @@ def test_the_fitted_peak_is_nearer_than_a_tenth_of_a_pixel(y: float, x: float) -
 @given(seeds)
 @settings(max_examples=20, deadline=None)
 def test_nuclei_are_connected_hold_their_seed_and_stay_within_the_radius(seed: int) -> None:
-    peaks = find_peaks(blobs(seed), 0.4, 6.0)
+    peaks = find_peaks(blobs(seed), 0.4, 6.0, 1.0)
     labels, n = labelled(seed)
     extent = blobs(seed, sigma=1.5)
     assert set(np.unique(labels)) - {0} == set(range(1, n + 1))
