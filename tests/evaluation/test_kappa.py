@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 from statsmodels.stats.inter_rater import cohens_kappa
@@ -13,6 +13,7 @@ SKLEARN = {Weighting.NONE: None, Weighting.LINEAR: "linear", Weighting.QUADRATIC
 
 
 @pytest.mark.parametrize("weighting", Weighting)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 10_000), categories=st.integers(2, 6), n=st.integers(2, 40))
 def test_kappa_is_that_of_scikit_learn(weighting: Weighting, seed: int, categories: int, n: int) -> None:
     one, other = np.random.default_rng(seed).integers(0, categories, (2, n))
