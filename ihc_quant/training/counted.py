@@ -19,7 +19,7 @@ LEAST_PEAK = 0.2
 """Lower peaks are no proposals."""
 DISTANCE_UM = 4.0
 """Least distance of two proposals, as of two cells."""
-SMOOTHING_UM = 1.4
+SMOOTHING_UM = 1.0
 """Smoothing of the centre map before, as for cells."""
 CENTRE_WEIGHT = 0.5
 """Weight of what a count teaches beside what people marked."""
