@@ -8,6 +8,8 @@ from ihc_quant.batch.manifest import ManifestRow
 BROWN_CHROMOGENS = ("DAB",)
 """Chromogens of melanin's colour."""
 CONTROL_MARKER = "negative_control"
+NOT_DONE = re.compile(r"no|none|n|not done|without|false|0", re.IGNORECASE)
+"""How people write that a step was left out."""
 N_TERMINAL = re.compile(r"\b(n|nh2|amino)\W*term", re.IGNORECASE)
 """However people write it: N-terminal, N terminus, Nterm, amino-terminal."""
 
@@ -27,10 +29,14 @@ def biopsy_flags(sections: Sequence[ManifestRow]) -> tuple[str, ...]:
             "Skin and a brown chromogen, and no region excludes the epidermis: melanin unmixes to the chromogen and "
             "may be counted as stain."
         )
-    unblocked = [row.slide_id for row in sections if "peroxidase_block" not in details[row.slide_id]]
-    if unblocked:
+    blocks = {slide_id: recorded.get("peroxidase_block", "") for slide_id, recorded in details.items()}
+    if unrecorded := [slide_id for slide_id, block in blocks.items() if not block]:
         flags.append(
-            f"No peroxidase block is recorded for {', '.join(unblocked)}: eosinophils may be brown without antibody."
+            f"No peroxidase block is recorded for {', '.join(unrecorded)}: eosinophils may be brown without antibody."
+        )
+    if unblocked := [slide_id for slide_id, block in blocks.items() if NOT_DONE.fullmatch(block)]:
+        flags.append(
+            f"Peroxidase was not blocked on {', '.join(unblocked)}: eosinophils may be brown without antibody."
         )
     if not any(row.stain.marker == CONTROL_MARKER for row in sections):
         flags.append("There is no control section without primary antibody: unspecific stain cannot be judged.")

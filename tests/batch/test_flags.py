@@ -32,6 +32,13 @@ def test_a_missing_block_and_a_missing_control_are_flagged() -> None:
     assert any("control" in flag for flag in flags)
 
 
+@pytest.mark.parametrize("block", ["no", "None", "not done"])
+def test_a_block_that_was_left_out_is_not_taken_for_one(block: str) -> None:
+    flags = biopsy_flags([section(peroxidase_block=block), CONTROL])
+    assert [flag for flag in flags if "was not blocked on s-CCR4" in flag]
+    assert not [flag for flag in flags if "is recorded" in flag]
+
+
 @pytest.mark.parametrize(
     ("day", "epitope", "flagged"),
     [
