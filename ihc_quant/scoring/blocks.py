@@ -49,14 +49,21 @@ class BlockCounts:
     grades : ndarray, shape (b, 4), int64
         Cells that are negative, 1+, 2+, 3+.
     area_um2 : ndarray, shape (b,), float64
+    row, col : ndarray, shape (b,), int64, or None
+        Places as in ``TissueBlocks``, from which neighbours are known; None where they are not known: blocks are then
+        taken as independent.
     """
 
     fragment: NDArray[np.int64]
     grades: NDArray[np.int64]
     area_um2: NDArray[np.float64]
+    row: NDArray[np.int64] | None = None
+    col: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         b = len(self.fragment)
+        if any(place is not None and place.shape != (b,) for place in (self.row, self.col)):
+            raise ValueError("blocks have one row and one column each")
         if self.grades.shape != (b, 4) or self.area_um2.shape != (b,):
             raise ValueError("blocks have one fragment, four counts and one area each")
         if (self.grades < 0).any() or not (self.area_um2 >= 0).all():
@@ -134,7 +141,8 @@ def count_blocks(
         Where a cell's fragment has no block, or a cell lies left of or above the slide.
     """
     if len(grade) == 0:
-        return BlockCounts(tissue.fragment, np.zeros((len(tissue.fragment), 4), np.int64), tissue.area_um2)
+        grades = np.zeros((len(tissue.fragment), 4), np.int64)
+        return BlockCounts(tissue.fragment, grades, tissue.area_um2, tissue.row, tissue.col)
     row = np.floor(y_um / tissue.block_um).astype(np.int64)
     col = np.floor(x_um / tissue.block_um).astype(np.int64)
     if row.min() < 0 or col.min() < 0:
@@ -151,7 +159,7 @@ def count_blocks(
         ]
     )
     grades = np.bincount(block[of_cell] * 4 + grade, minlength=4 * len(blocks)).reshape(-1, 4)
-    return BlockCounts(tissue.fragment, grades.astype(np.int64), tissue.area_um2)
+    return BlockCounts(tissue.fragment, grades.astype(np.int64), tissue.area_um2, tissue.row, tissue.col)
 
 
 def _nearest(tissue: TissueBlocks, fragment: int, row: int, col: int) -> int:

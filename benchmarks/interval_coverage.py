@@ -1,0 +1,146 @@
+"""How often intervals hold the truth: simulated sections of 4 to 100 blocks whose percentage and density are known.
+
+Sections of 100 blocks are simulated (``point_patterns.py``) at three strengths of clustering and cut into blocks;
+smaller sections are corners of these. Each is scored by the product's own functions. Bars: the block bootstrap holds
+the truth in 92 to 97 % of the sections from 20 blocks on, and in 90 % or more wherever the report does not call it
+unreliable. Intervals that take cells as independent stand beside it.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from point_patterns import CELLS_PER_MM2, CLUSTERINGS, PIXEL_UM, Clustering, Section, simulate_sections
+from tables import Bar, markdown_table
+
+from ihc_quant.domain.score import Interval
+from ihc_quant.scoring.blocks import BLOCK_UM, BlockCounts, TissueBlocks, count_blocks, cut_blocks
+from ihc_quant.scoring.bootstrap import BOOTSTRAP_DRAWS, MIN_BLOCKS, block_intervals
+from ihc_quant.scoring.intervals import garwood_interval, wilson_interval
+
+GRIDS = ((2, 2), (1, 5), (2, 3), (2, 4), (2, 5), (3, 5), (4, 5), (5, 6), (5, 10), (10, 10))
+"""Rows and columns of blocks of the sections."""
+
+FRACTIONS = (0.1, 0.4)
+SIDE_BLOCKS = 10
+SEED = 1998
+BAR_FROM_BLOCKS = 20
+LOW_PERCENT, HIGH_PERCENT, UNRELIABLE_BELOW_PERCENT = 92.0, 97.0, 90.0
+
+
+def tissue_of_all() -> TissueBlocks:
+    """Return the blocks of a section that is tissue from edge to edge."""
+    side = round(SIDE_BLOCKS * BLOCK_UM / PIXEL_UM)
+    return cut_blocks(np.ones((side, side), np.int16), PIXEL_UM)
+
+
+def blocks_of(section: Section, tissue: TissueBlocks) -> BlockCounts:
+    """Count the cells of a section in blocks; positive ones as 1+."""
+    fragment = np.ones(len(section.x_um), np.int16)
+    return count_blocks(section.x_um, section.y_um, fragment, section.positive.astype(np.int8), tissue)
+
+
+def corner(blocks: BlockCounts, rows: int, cols: int) -> BlockCounts:
+    """Return the first rows and columns of blocks, a smaller section."""
+    if blocks.row is None or blocks.col is None:
+        raise ValueError("blocks without places have no corner")
+    kept = (blocks.row < rows) & (blocks.col < cols)
+    return BlockCounts(
+        blocks.fragment[kept], blocks.grades[kept], blocks.area_um2[kept], blocks.row[kept], blocks.col[kept]
+    )
+
+
+def intervals_of(blocks: BlockCounts, draws: int) -> dict[str, Interval | None]:
+    """Return all intervals of the percentage and the density of a section."""
+    total = blocks.total()
+    spatial = block_intervals(blocks, draws=draws)
+    return {
+        "percentage": spatial.fraction,
+        "Wilson": wilson_interval(total.positive, total.total) if total.total else None,
+        "density": spatial.density_per_mm2,
+        "Poisson": garwood_interval(total.positive, total.area_um2 / 1e6),
+    }
+
+
+def coverage_rows(
+    clustering: Clustering, fraction: float, sections: Iterable[Section], draws: int
+) -> list[dict[str, Any]]:
+    """Return a row for each size of section: how often each interval held the truth, in percent."""
+    truth = {"percentage": fraction, "Wilson": fraction}
+    truth |= dict.fromkeys(("density", "Poisson"), fraction * CELLS_PER_MM2)
+    tissue = tissue_of_all()
+    held: dict[tuple[tuple[int, int], str], list[bool | None]] = {}
+    for section in sections:
+        blocks = blocks_of(section, tissue)
+        for grid in GRIDS:
+            for name, interval in intervals_of(corner(blocks, *grid), draws).items():
+                held.setdefault((grid, name), []).append(
+                    None if interval is None else interval.low <= truth[name] <= interval.high
+                )
+    rows = []
+    for rows_of, cols in GRIDS:
+        row: dict[str, Any] = {"clustering": clustering.name, "true %": f"{100 * fraction:g}", "blocks": rows_of * cols}
+        row |= {name: _percent(held[(rows_of, cols), name]) for name in truth}
+        none = [answer is None for answer in held[(rows_of, cols), "percentage"]]
+        rows.append(row | {"no interval": round(100 * sum(none) / len(none), 1)})
+    return rows
+
+
+def _percent(held: Sequence[bool | None]) -> float | None:
+    """Return in how many percent an interval that there was held the truth."""
+    told = [answer for answer in held if answer is not None]
+    return round(100 * sum(told) / len(told), 1) if told else None
+
+
+def bars_of(rows: Sequence[dict[str, Any]]) -> list[Bar]:
+    """Return whether the block bootstrap keeps its bars."""
+    judged = [row[name] for row in rows for name in ("percentage", "density") if row["blocks"] >= BAR_FROM_BLOCKS]
+    trusted = [row[name] for row in rows for name in ("percentage", "density") if row["blocks"] >= MIN_BLOCKS]
+    return [
+        Bar(f"lowest coverage from {BAR_FROM_BLOCKS} blocks on, %", min(judged), LOW_PERCENT, at_most=False),
+        Bar(f"highest coverage from {BAR_FROM_BLOCKS} blocks on, %", max(judged), HIGH_PERCENT),
+        Bar(
+            f"lowest coverage not called unreliable (from {MIN_BLOCKS} blocks on), %",
+            min(trusted),
+            UNRELIABLE_BELOW_PERCENT,
+            at_most=False,
+        ),
+    ]
+
+
+def main() -> None:
+    """Simulate, score and print."""
+    parser = argparse.ArgumentParser(description="Coverage of the intervals on simulated sections of known truth.")
+    parser.add_argument("--patterns", type=int, default=1000, help="sections at each strength and percentage")
+    parser.add_argument("--draws", type=int, default=BOOTSTRAP_DRAWS, help="of the bootstrap")
+    parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--only", choices=[clustering.name for clustering in CLUSTERINGS], help="one strength")
+    options = parser.parse_args()
+    rows = []
+    for clustering in CLUSTERINGS:
+        if options.only not in (None, clustering.name):
+            continue
+        for fraction in FRACTIONS:
+            sections = simulate_sections(
+                clustering, fraction, options.patterns, side_um=SIDE_BLOCKS * BLOCK_UM, seed=options.seed
+            )
+            rows += coverage_rows(clustering, fraction, sections, options.draws)
+            print(markdown_table(clustering.name, [], rows[-len(GRIDS) :]), file=sys.stderr, flush=True)
+    bars = bars_of(rows)
+    if options.json:
+        print(json.dumps({"rows": rows, "bars": [asdict(bar) | {"met": bar.met} for bar in bars]}, indent=2))
+        return
+    notes = [
+        f"Percent of sections whose interval holds the truth; {options.patterns} sections at each strength and "
+        f"percentage, {options.draws} draws, seed {options.seed}. *No interval*: percent of sections."
+    ]
+    print(markdown_table("Coverage", notes, rows, bars))
+
+
+if __name__ == "__main__":
+    main()
