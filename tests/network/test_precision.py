@@ -88,7 +88,7 @@ def assert_agreement(images: list[NDArray[np.uint8]], *, bfloat16: bool) -> None
         assert rounded.count <= 1, rounded
         assert max(rounded.calls, rounded.cells) <= 1, rounded
     integers = moved(cells_of(OpenVinoPredictor(weights, 1, "int8"), images), reference, threshold)
-    assert integers.count <= 2, integers
+    assert integers.count <= 4, integers
     assert integers.calls <= 1, integers
     assert integers.cells <= 4, integers
 
