@@ -6,8 +6,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from ihc_quant.annotation.yaml_file import read_yaml
 from ihc_quant.errors import SettingsError
 
 _KINDS = {int: "a whole number", float: "a number", str: "text in quotes", bool: "true or false"}
@@ -57,13 +56,8 @@ def read_recipe(path: Path, settings: type[Any]) -> dict[str, Any]:
     SettingsError
         Where it cannot be read, or a key is unknown or of the wrong kind.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingsError(f"--settings {path}: the file cannot be read; check its path.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SettingsError(f"--settings {path}: this is not YAML; write lines such as `steps: 2000`.") from error
-    if not isinstance(content, dict):
+    content = read_yaml(path)
+    if not content:
         raise SettingsError(f"--settings {path}: this holds no settings; write lines such as `steps: 2000`.")
     kinds = {field.name: field.type for field in fields(settings)}
     if unknown := [str(key) for key in content if key not in kinds]:
