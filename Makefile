@@ -46,6 +46,7 @@ bench: setup
 	$(BIN)/python benchmarks/tiling.py
 	$(BIN)/python benchmarks/reading_paths.py
 	$(BIN)/python benchmarks/accuracy.py
+	$(BIN)/python benchmarks/interval_coverage.py
 
 # The pins name versions and no index host.
 requirements:
