@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -16,6 +17,10 @@ from ihc_quant.network.card import WeightsCard
 from ihc_quant.network.predictor import MapPredictor
 from ihc_quant.scoring.calls import CallRule
 from ihc_quant.slide.writing import write_pyramid
+
+# No test fails because the machine is busy.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -166,7 +166,8 @@ def partition(regions: Regions) -> dict[Place, Area]:
     analysed = _united(limits)
     pieces: dict[Place, list[Area]] = {Place.EXCLUDED: [excluded], Place.CONTROL_TISSUE: [control]}
     for region in reversed(_largest_first(regions)):
-        area = shapely.intersection(region.area_l0, analysed) if limits else region.area_l0
+        # Areas that only touch meet in a line, which is no area and which unions refuse.
+        area = _polygons(shapely.intersection(region.area_l0, analysed)) if limits else region.area_l0
         pieces.setdefault(PLACE_OF_COMPARTMENT[region.kind], []).append(shapely.difference(area, taken))
         taken = shapely.union(taken, area)
     if limits:

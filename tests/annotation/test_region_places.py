@@ -154,6 +154,18 @@ def test_partition_and_assignment_agree(drawn: Regions) -> None:
     assert union.area == pytest.approx(sum(area.area for area in parts.values()))
 
 
+def test_a_compartment_that_only_touches_what_is_analysed_has_no_part() -> None:
+    drawn = regions(
+        (RegionKind.ANALYSE, box(0, 3, 1, 4)),
+        (RegionKind.ANALYSE, box(2, 0, 3, 1)),
+        (RegionKind.EXCLUDE, box(0, 0, 1, 1)),
+        (RegionKind.EPIDERMIS, box(0, 0, 1, 2)),
+        (RegionKind.EPIDERMIS, box(0, 2, 1, 3)),
+    )
+    areas = {place: area.area for place, area in partition(drawn).items()}
+    assert areas == {Place.EXCLUDED: 1.0, Place.UNASSIGNED: 2.0}
+
+
 def test_areas_of_tissue_add_up_to_each_fragment() -> None:
     grid = Grid(8.0, Mpp(0.25, 0.5))
     fragments = np.zeros((40, 50), np.int16)

@@ -48,10 +48,11 @@ def test_only_what_is_stated_is_stated(tmp_path: Path) -> None:
         ("rate: fast", "rate must be a number"),
         ("name: 006", "name must be text in quotes, not 6"),
         ("quick: 1", "quick must be true or false"),
-        ("- steps", "holds no settings"),
+        ("- steps", "holds no 'name: value' lines"),
         ("", "holds no settings"),
-        ("a: [", "not YAML"),
-        ("steps: !!python/object/apply:os.getcwd []", "not YAML"),
+        ("a: [", "line 1: .*correct the YAML"),
+        ("steps: !!python/object/apply:os.getcwd []", "line 1: .*tag.*correct the YAML"),
+        ("steps: 1\nsteps: 2", "line 2: 'steps' stands there twice"),
     ],
 )
 def test_a_recipe_that_cannot_be_followed_is_one_sentence(tmp_path: Path, text: str, words: str) -> None:
@@ -60,8 +61,8 @@ def test_a_recipe_that_cannot_be_followed_is_one_sentence(tmp_path: Path, text: 
 
 
 def test_a_recipe_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="cannot be read"):
+    with pytest.raises(SettingsError, match="no such YAML file"):
         read_recipe(tmp_path / "none.yaml", Knobs)
     (tmp_path / "b.yaml").write_bytes(b"\xff\xfe\x00name")
-    with pytest.raises(SettingsError, match="not YAML"):
+    with pytest.raises(SettingsError, match="no YAML in UTF-8"):
         read_recipe(tmp_path / "b.yaml", Knobs)
