@@ -76,7 +76,7 @@ def real(shared_data: Path) -> list[NDArray[np.uint8]]:
         return [read_grid(reader, Grid(0.5, Mpp.square(0.25)), GridBox(256, 256, 640, 640))]
 
 
-def assert_agreement(images: list[NDArray[np.uint8]], *, bfloat16: bool) -> None:
+def assert_agreement(images: list[NDArray[np.uint8]], *, bfloat16: bool, int8_count: float) -> None:
     weights = load_weights("default")
     threshold = weights.card.thresholds.positive
     reference = cells_of(TorchPredictor(weights, "cpu", 1), images)
@@ -88,18 +88,18 @@ def assert_agreement(images: list[NDArray[np.uint8]], *, bfloat16: bool) -> None
         assert rounded.count <= 1, rounded
         assert max(rounded.calls, rounded.cells) <= 1, rounded
     integers = moved(cells_of(OpenVinoPredictor(weights, 1, "int8"), images), reference, threshold)
-    assert integers.count <= 4, integers
+    assert integers.count <= int8_count, integers
     assert integers.calls <= 1, integers
     assert integers.cells <= 4, integers
 
 
 def test_on_painted_fields_all_runtimes_agree_within_what_is_stated(painted: list[NDArray[np.uint8]]) -> None:
-    assert_agreement(painted, bfloat16=True)
+    assert_agreement(painted, bfloat16=True, int8_count=4)
 
 
 @pytest.mark.shared
 def test_on_a_real_node_all_runtimes_agree_within_what_is_stated(real: list[NDArray[np.uint8]]) -> None:
-    assert_agreement(real, bfloat16=False)
+    assert_agreement(real, bfloat16=False, int8_count=2)
 
 
 def test_bfloat16_and_int8_move_the_maps_a_little_and_not_at_all_from_run_to_run(
