@@ -51,7 +51,7 @@ bench: setup
 # The pins name versions and no index host.
 requirements:
 	uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
-	  --no-emit-index-url --no-emit-find-links --group dev --output-file requirements.txt pyproject.toml
+	  --no-emit-index-url --no-emit-find-links --group dev --all-extras --output-file requirements.txt pyproject.toml
 
 clean:
 	rm -rf $(VENV) .uv out build *.egg-info

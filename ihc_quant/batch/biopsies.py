@@ -10,7 +10,8 @@ from ihc_quant.batch.manifest import ManifestRow
 from ihc_quant.batch.measurement import WeightsUsed, read_slide_json
 from ihc_quant.batch.outputs import RESULT_FILE, SLIDES_FOLDER, folder_name, write_whole
 from ihc_quant.batch.slide_job import SlideRun
-from ihc_quant.domain.outcome import BiopsyReport, Failed, SlideOutcome
+from ihc_quant.domain.biopsy import BiopsyReport
+from ihc_quant.domain.outcome import Failed, SlideOutcome
 from ihc_quant.report.biopsy_page import SlidePictures, render_biopsy
 from ihc_quant.report.report_json import outcome_from_json, report_json
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from ihc_quant.domain.outcome import BiopsyReport, Failed, NoTissue, Scored, SlideOutcome
+from ihc_quant.domain.biopsy import BiopsyReport
+from ihc_quant.domain.outcome import Failed, NoTissue, Scored, Shown, SlideOutcome
 from ihc_quant.domain.provenance import RESEARCH_USE_ONLY, Provenance
 from ihc_quant.domain.score import Estimate, MarkerScore
 from ihc_quant.report import figures
@@ -163,6 +164,8 @@ def _problem(outcome: SlideOutcome) -> str:
     match outcome:
         case Scored():
             return ""
+        case Shown():
+            return "shown only; a section without chromogen is not scored"
         case NoTissue():
             return "no tissue found; nothing was scored"
         case Failed():

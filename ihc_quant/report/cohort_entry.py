@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from ihc_quant.domain.outcome import BiopsyReport
+from ihc_quant.domain.biopsy import BiopsyReport
 from ihc_quant.domain.score import Estimate
 from ihc_quant.domain.stain import SITES
 from ihc_quant.scoring.blood_response import BloodResponse

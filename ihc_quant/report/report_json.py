@@ -8,12 +8,14 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from ihc_quant.domain.outcome import BiopsyReport, Failed, NoTissue, Scored, SlideOutcome
+from ihc_quant.domain.biopsy import BiopsyReport
+from ihc_quant.domain.outcome import Failed, NoTissue, Scored, Shown, SlideOutcome
 from ihc_quant.domain.provenance import RESEARCH_USE_ONLY
 from ihc_quant.errors import OutputError
 
-_KINDS: dict[str, type[Scored] | type[NoTissue] | type[Failed]] = {
+_KINDS: dict[str, type[Scored] | type[Shown] | type[NoTissue] | type[Failed]] = {
     "scored": Scored,
+    "shown": Shown,
     "no_tissue": NoTissue,
     "failed": Failed,
 }

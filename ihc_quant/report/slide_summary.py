@@ -1,6 +1,6 @@
 """What became of one slide, in plain lines for a terminal."""
 
-from ihc_quant.domain.outcome import Failed, NoTissue, Scored, SlideOutcome
+from ihc_quant.domain.outcome import Failed, NoTissue, Scored, Shown, SlideOutcome
 from ihc_quant.domain.provenance import RESEARCH_USE_ONLY
 from ihc_quant.domain.score import Estimate
 from ihc_quant.report.doubts import doubts
@@ -33,6 +33,8 @@ def summary_lines(outcome: SlideOutcome) -> list[str]:
     match outcome:
         case Scored():
             body = _scored_lines(outcome)
+        case Shown():
+            body = ["  shown only; a section without chromogen is not scored"]
         case NoTissue():
             body = ["  no tissue found; nothing was scored"]
         case Failed():

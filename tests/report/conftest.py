@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from ihc_quant.domain.outcome import BiopsyReport, Failed, NoTissue, Scored
+from ihc_quant.domain.biopsy import BiopsyReport
+from ihc_quant.domain.outcome import Failed, NoTissue, Scored
 from ihc_quant.domain.provenance import Provenance
 from ihc_quant.domain.score import (
     CellCounts,

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
-from ihc_quant.domain.outcome import BiopsyReport, Failed, Scored
+from ihc_quant.domain.biopsy import BiopsyReport
+from ihc_quant.domain.outcome import Failed, Scored
 from ihc_quant.domain.provenance import RESEARCH_USE_ONLY
 from ihc_quant.report.biopsy_page import SlidePictures, render_biopsy
 from ihc_quant.report.encoding import encode_png

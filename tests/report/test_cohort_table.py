@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
+from ihc_quant.domain.biopsy import BiopsyReport
 from ihc_quant.domain.clinical import SERIES_NAMES, ClinicalRecord, ClinicalTable
-from ihc_quant.domain.outcome import BiopsyReport, Failed, NoTissue, Scored
+from ihc_quant.domain.outcome import Failed, NoTissue, Scored
 from ihc_quant.domain.provenance import RESEARCH_USE_ONLY
 from ihc_quant.domain.score import Estimate, Interval
 from ihc_quant.report.cohort_columns import cohort_columns

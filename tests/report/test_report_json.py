@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ihc_quant.domain.outcome import BiopsyReport, Failed, NoTissue, Scored, SlideOutcome
+from ihc_quant.domain.biopsy import BiopsyReport
+from ihc_quant.domain.outcome import Failed, NoTissue, Scored, SlideOutcome
 from ihc_quant.domain.provenance import Provenance
 from ihc_quant.domain.score import (
     CellCounts,
