@@ -8,7 +8,7 @@ from functools import partial
 from typing import Literal
 
 from ihc_quant.domain.clinical import BLOOD_SERIES, SERIES_NAMES
-from ihc_quant.domain.outcome import Failed, NoTissue, Scored
+from ihc_quant.domain.outcome import Failed, Scored
 from ihc_quant.domain.provenance import RESEARCH_USE_ONLY
 from ihc_quant.report.cohort_entry import COHORT_RATIOS, Cell, CohortColumn, CohortEntry, Kind
 from ihc_quant.report.cohort_marker import MarkerFigures, marker_figures
@@ -62,7 +62,7 @@ def _biopsy_columns() -> Iterator[CohortColumn]:
         "complete",
         "truth",
         "",
-        "whether every section of the biopsy was scored; an incomplete biopsy is not a smaller one",
+        "whether the biopsy has a section of each marker and all were scored; an incomplete biopsy is not a smaller one",
         "never",
         lambda e: e.report.complete,
     )
@@ -70,9 +70,9 @@ def _biopsy_columns() -> Iterator[CohortColumn]:
         "incomplete_because",
         "text",
         "",
-        "sections that were not scored, each with the reason",
+        "markers without a section, and sections that were not scored, each with the reason",
         "the biopsy is complete",
-        lambda e: BETWEEN.join(filter(None, map(_not_scored, e.report.outcomes))) or None,
+        lambda e: BETWEEN.join(e.report.missing) or None,
     )
     yield CohortColumn(
         "sections", "integer", "sections", "sections that the manifest lists", "never", lambda e: len(e.report.outcomes)
@@ -85,15 +85,6 @@ def _biopsy_columns() -> Iterator[CohortColumn]:
         "never",
         lambda e: sum(isinstance(outcome, Scored) for outcome in e.report.outcomes),
     )
-
-
-def _not_scored(outcome: object) -> str:
-    match outcome:
-        case Failed(slide_id=slide_id, reason=reason):
-            return f"{slide_id}: {reason}"
-        case NoTissue(slide_id=slide_id):
-            return f"{slide_id}: no tissue found"
-    return ""
 
 
 def _marker_columns(marker: str) -> Iterator[CohortColumn]:

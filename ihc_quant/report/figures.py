@@ -86,12 +86,12 @@ def format_method(interval: Interval) -> str:
     >>> format_method(Interval(0.0, 0.1, 0.95, "Wilson"))
     '95 % Wilson'
     >>> format_method(Interval(0.0, 0.1, 0.95, "block bootstrap", reliable=False, note="only 3 blocks"))
-    '95 % block bootstrap, not reliable: only 3 blocks'
+    '95 % block bootstrap, interval unreliable: only 3 blocks'
     """
     method = f"{100 * interval.level:g} % {interval.method}"
     if interval.reliable:
         return method
-    return f"{method}, not reliable: {interval.note}" if interval.note else f"{method}, not reliable"
+    return f"{method}, interval unreliable: {interval.note}" if interval.note else f"{method}, interval unreliable"
 
 
 def format_short_method(interval: Interval) -> str:

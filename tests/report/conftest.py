@@ -119,8 +119,8 @@ def report(scored: Scored, failed: Failed, without_cells: Scored, without_tissue
 
 @pytest.fixture
 def complete_report(scored: Scored) -> BiopsyReport:
-    """One scored section of skin."""
-    return BiopsyReport("SK1", "P-07", "skin", (scored,))
+    """Skin, every marker of the panel scored."""
+    return BiopsyReport("SK1", "P-07", "skin", (scored, make_scored("SK1-CD8", "CD8"), make_scored("SK1-CCR4", "CCR4")))
 
 
 @pytest.fixture

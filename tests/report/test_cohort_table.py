@@ -77,7 +77,7 @@ def test_complete_biopsy_has_its_figures(complete_report: BiopsyReport, scored: 
     assert row["cd4_positive_fraction_measurement_high"] == "0.2011"
     assert row["cd4_intervals_reliable"] == "false"
     assert "only 9 blocks" in row["cd4_notes"]
-    assert (row["ccr4_status"], row["ccr4_sections"], row["ccr4_cells"]) == ("no section", "0", "")
+    assert (row["ccr4_status"], row["ccr4_sections"], row["ccr4_cells"]) == ("scored", "1", "10000")
     assert (row["ccr4_cd4_density_ratio"], row["ccr4_cd4_density_ratio_high"]) == ("1.25", "1.7")
     assert (row["cd4_cd8_density_ratio"], row["cd4_cd8_density_ratio_reason"]) == ("", "no CD8 section")
     assert row["ccr4_scheme_kobe_10"] == "indeterminate"
@@ -98,8 +98,8 @@ def test_blood_stands_beside_it_with_its_offset(complete_report: BiopsyReport) -
 def test_incomplete_biopsy_is_visible_and_has_no_figure_of_a_smaller_one(report: BiopsyReport) -> None:
     row = row_of(CohortEntry(report))
     assert (row["complete"], row["sections"], row["sections_scored"]) == ("false", "4", "2")
-    assert row["incomplete_because"].startswith("LN1-CD8: the file states no µm per pixel")
-    assert row["incomplete_because"].endswith("LN1-control: no tissue found")
+    assert row["incomplete_because"].startswith("LN1-CD8 (CD8) failed: the file states no µm per pixel")
+    assert row["incomplete_because"].endswith("LN1-control (negative_control) shows no tissue")
     assert (row["cd8_status"], row["cd8_cells"], row["cd8_positive_fraction"]) == ("incomplete", "", "")
     assert row["cd4_status"] == "scored"
 
@@ -117,6 +117,11 @@ def test_several_sections_are_a_ratio_of_sums(scored: Scored, failed: Failed, wi
     assert (both["cd4_sections"], both["cd4_cells"], both["cd4_positive_cells"]) == ("2", "20000", "2468")
     assert (both["cd4_positive_fraction"], both["cd4_positive_fraction_sampling_low"]) == ("0.1234", "")
     assert "2 sections" in both["cd4_notes"]
+    assert (both["ccr4_status"], both["ccr4_sections"], both["ccr4_cells"]) == ("no section", "0", "")
+    assert (both["complete"], both["incomplete_because"]) == (
+        "false",
+        "it has no CD8 section | it has no CCR4 section",
+    )
     lost = row_of(CohortEntry(BiopsyReport("B", "P", "other", (scored, Failed("x", scored.stain, "it is torn")))))
     assert (lost["cd4_status"], lost["cd4_sections"], lost["cd4_cells"]) == ("incomplete", "2", "")
 

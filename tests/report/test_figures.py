@@ -65,7 +65,7 @@ def test_a_figure_that_cannot_be_made_states_its_reason() -> None:
 
 def test_an_unreliable_interval_says_so() -> None:
     interval = Interval(0.1, 0.2, 0.95, "block bootstrap", reliable=False, note="only 9 blocks")
-    assert format_method(interval) == "95 % block bootstrap, not reliable: only 9 blocks"
+    assert format_method(interval) == "95 % block bootstrap, interval unreliable: only 9 blocks"
 
 
 def test_an_assumed_chromogen_is_named_assumed() -> None:

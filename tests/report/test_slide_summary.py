@@ -12,8 +12,10 @@ def test_a_score_prints_its_denominator_its_intervals_and_its_cautions(scored: S
     text = "\n".join(lines)
     assert lines[0] == "LN1-CD4: CD4, chromogen DAB (assumed)"
     assert "CD4+ cells: 1,234 of 10,000 cells on 2.35 mm² of tissue" in text
-    assert "12.3 % (11.7–13.0, 95 % Wilson; 9.5–15.2, 95 % block bootstrap, not reliable: only 9 blocks; " in text
-    assert "6.0–20.1, 95 % sampling + measurement, simulated, not reliable: not validated for CD4)" in text
+    assert (
+        "12.3 % (11.7–13.0, 95 % Wilson; 9.5–15.2, 95 % block bootstrap, interval unreliable: only 9 blocks; " in text
+    )
+    assert "6.0–20.1, 95 % sampling + measurement, simulated, interval unreliable: not validated for CD4)" in text
     assert "uncertain calls: 8.1 %, 812 of 10,000 cells, with a probability from 0.35 to 0.85" in text
     assert "9.2 % if all of them were negative, 17.3 % if all of them were positive" in text
     assert "network's own error: measured on CD138, marrow" in text
