@@ -12,6 +12,7 @@ from ihc_quant.domain.score import Estimate, MarkerScore
 from ihc_quant.report import figures
 from ihc_quant.report.doubts import doubts, interval_methods
 from ihc_quant.report.encoding import data_uri, fit_bytes, picture_size
+from ihc_quant.report.slide_pictures import SlidePictures as SlidePictures
 
 PICTURE_ROOM_BYTES = 3_300_000
 """All pictures of a page together; base64 adds a third, so a page stays under 5 MB."""
@@ -36,22 +37,6 @@ _ENVIRONMENT = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class SlidePictures:
-    """Pictures of one slide.
-
-    Attributes
-    ----------
-    overview_png : bytes
-        From ``draw_overview``, encoded.
-    gallery_png : bytes
-        From ``draw_gallery``, encoded.
-    """
-
-    overview_png: bytes
-    gallery_png: bytes
 
 
 @dataclass(frozen=True, slots=True)

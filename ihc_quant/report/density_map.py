@@ -1,6 +1,7 @@
 """Density of cells over tissue, smoothed, and its colours."""
 
 import math
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -10,6 +11,31 @@ from ihc_quant.report.figures import UM2_PER_MM2
 
 SMOOTHING_UM = 100.0
 """Standard deviation of the heat map's Gaussian kernel. Twelve lymphocytes wide: structure of tissue, not of cells."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DensityMap:
+    """Density of the positive cells of a section, kept so that a page can be drawn without its cells.
+
+    Attributes
+    ----------
+    per_mm2 : ndarray, shape (H, W), float32
+        From ``positive_density``: cells per mm², 0 outside what was analysed.
+    analysed : ndarray, shape (H, W), bool
+        Tissue that was analysed.
+    pixel_um : float
+        Width of a pixel in µm; the pixels are those of the thumbnail.
+    """
+
+    per_mm2: NDArray[np.float32]
+    analysed: NDArray[np.bool_]
+    pixel_um: float
+
+    def __post_init__(self) -> None:
+        if self.per_mm2.ndim != 2 or self.per_mm2.shape != self.analysed.shape or not self.pixel_um > 0:
+            raise ValueError("a density and where it was analysed have one height and width, and pixels have a size")
+        if not np.isfinite(self.per_mm2).all() or self.per_mm2.min(initial=0.0) < 0:
+            raise ValueError("densities are finite and not negative")
 
 
 def positive_density(
