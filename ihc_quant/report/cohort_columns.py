@@ -62,7 +62,7 @@ def _biopsy_columns() -> Iterator[CohortColumn]:
         "complete",
         "truth",
         "",
-        "whether the biopsy has a section of each marker and all were scored; an incomplete biopsy is not a smaller one",
+        "whether the biopsy has a section of each marker and all were scored; incomplete is not smaller",
         "never",
         lambda e: e.report.complete,
     )

@@ -3,15 +3,22 @@
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from ihc_quant.domain.biopsy import BiopsyReport
+from ihc_quant.domain.biopsy import BiopsyPanel, BiopsyReport, SectionRecord
 from ihc_quant.domain.outcome import Failed, NoTissue, Scored, Shown, SlideOutcome
 from ihc_quant.domain.provenance import RESEARCH_USE_ONLY
 from ihc_quant.errors import OutputError
+
+REPORT_SCHEMA = "ihc_quant/report/1"
+"""Name and version of the layout of ``report.json``."""
+
+_DERIVED = ("schema", "notice", "complete", "missing")
+"""Keys of a report that follow from the others."""
+_AGAIN = "write the report again from its manifest"
 
 _KINDS: dict[str, type[Scored] | type[Shown] | type[NoTissue] | type[Failed]] = {
     "scored": Scored,
@@ -19,7 +26,8 @@ _KINDS: dict[str, type[Scored] | type[Shown] | type[NoTissue] | type[Failed]] = 
     "no_tissue": NoTissue,
     "failed": Failed,
 }
-_NAMES = {kind: name for name, kind in _KINDS.items()}
+OUTCOME_NAMES = {kind: name for name, kind in _KINDS.items()}
+"""What ``"outcome"`` says of each class."""
 _ADAPTERS: dict[str, TypeAdapter[Any]] = {name: TypeAdapter(kind) for name, kind in _KINDS.items()}
 
 
@@ -34,7 +42,7 @@ def outcome_json(outcome: SlideOutcome) -> dict[str, Any]:
     ValueError
         Where a setting is not a JSON value or a number is not finite.
     """
-    return {"outcome": _NAMES[type(outcome)], **_plain(outcome)}
+    return {"outcome": OUTCOME_NAMES[type(outcome)], **_plain(outcome)}
 
 
 def outcome_from_json(values: Mapping[str, Any]) -> SlideOutcome:
@@ -49,21 +57,14 @@ def outcome_from_json(values: Mapping[str, Any]) -> SlideOutcome:
     if not isinstance(name, str) or name not in _KINDS:
         raise OutputError(f"The result states no known outcome ({', '.join(_KINDS)}); score the slide again.")
     attributes = {key: value for key, value in values.items() if key != "outcome"}
-    try:
-        outcome: SlideOutcome = _ADAPTERS[name].validate_json(json.dumps(attributes, allow_nan=False), strict=True)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(str(step) for step in first["loc"]) or name
-        raise OutputError(f"The result cannot be read at {place} ({first['msg']}); score the slide again.") from error
-    except (TypeError, ValueError) as error:
-        raise OutputError(f"The result holds a value that is not JSON ({error}); score the slide again.") from error
+    outcome: SlideOutcome = _validated(_ADAPTERS[name], attributes, name, "The result", "score the slide again")
     if outcome_json(outcome) != dict(values):
         raise OutputError("The result holds entries that this version does not know; score the slide again.")
     return outcome
 
 
 def report_json(report: BiopsyReport) -> dict[str, Any]:
-    """Return a biopsy's report as JSON values, keys in a fixed order.
+    """Return a biopsy's report as JSON values, keys in a fixed order; ``report_schema`` describes them.
 
     Raises
     ------
@@ -71,14 +72,72 @@ def report_json(report: BiopsyReport) -> dict[str, Any]:
         As ``outcome_json``.
     """
     return {
-        "biopsy_id": report.biopsy_id,
-        "patient_id": report.patient_id,
-        "site": report.site,
-        "complete": report.complete,
+        "schema": REPORT_SCHEMA,
         "notice": RESEARCH_USE_ONLY,
-        "flags": list(report.flags),
+        "biopsy_id": _plain(report.biopsy_id),
+        "patient_id": _plain(report.patient_id),
+        "site": _plain(report.site),
+        "biopsy_day": report.biopsy_day,
+        "complete": report.complete,
+        "missing": _plain(report.missing),
+        "flags": _plain(report.flags),
+        "panel": _plain(report.panel),
+        "sections": _plain(report.sections),
         "outcomes": [outcome_json(outcome) for outcome in report.outcomes],
     }
+
+
+def report_from_json(values: Mapping[str, Any]) -> BiopsyReport:
+    """Return the report that ``report_json`` wrote, exactly.
+
+    Raises
+    ------
+    OutputError
+        Where a value is missing, unknown, of another type or version, or not allowed by the class it belongs to.
+    """
+    if values.get("schema") != REPORT_SCHEMA:
+        raise OutputError(f"The report is none of the layout {REPORT_SCHEMA}; {_AGAIN}.")
+    listed = values.get("outcomes")
+    if not isinstance(listed, list) or not all(isinstance(each, Mapping) for each in listed):
+        raise OutputError(f"The report states no list of outcomes; {_AGAIN}.")
+    outcomes = tuple(map(outcome_from_json, listed))
+    own = {key: value for key, value in values.items() if key not in ("outcomes", *_DERIVED)}
+    rest: _Rest = _validated(_REST, own, "report", "The report", _AGAIN)
+    try:
+        report = BiopsyReport(outcomes=outcomes, **{field.name: getattr(rest, field.name) for field in fields(rest)})
+    except ValueError as error:
+        raise OutputError(f"The report contradicts itself ({error}); {_AGAIN}.") from error
+    if report_json(report) != dict(values):
+        raise OutputError(f"The report holds entries that this version does not know; {_AGAIN}.")
+    return report
+
+
+@dataclass(frozen=True, slots=True)
+class _Rest:
+    """A report without its outcomes, which name their class in JSON."""
+
+    biopsy_id: str
+    patient_id: str
+    site: str
+    flags: tuple[str, ...]
+    panel: BiopsyPanel
+    sections: tuple[SectionRecord, ...]
+    biopsy_day: int | None
+
+
+_REST: TypeAdapter[Any] = TypeAdapter(_Rest)
+
+
+def _validated(adapter: TypeAdapter[Any], values: Mapping[str, Any], name: str, what: str, cure: str) -> Any:
+    """Return what a class makes of JSON values, with one sentence where it refuses them."""
+    try:
+        return adapter.validate_json(json.dumps(values, allow_nan=False), strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(step) for step in first["loc"]) or name
+        raise OutputError(f"{what} cannot be read at {place} ({first['msg']}); {cure}.") from error
+    except (TypeError, ValueError) as error:
+        raise OutputError(f"{what} holds a value that is not JSON ({error}); {cure}.") from error
 
 
 def _plain(value: object) -> Any:

@@ -1,10 +1,12 @@
 """A biopsy with one section of every outcome, and pictures for it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from ihc_quant.domain.biopsy import BiopsyReport
-from ihc_quant.domain.outcome import Failed, NoTissue, Scored
+from ihc_quant.domain.biopsy import BiopsyPanel, BiopsyReport, SectionRecord
+from ihc_quant.domain.outcome import DrawnBy, Failed, LeftOut, NoTissue, RegionScore, Scored, Shown
 from ihc_quant.domain.provenance import Provenance
 from ihc_quant.domain.score import (
     CellCounts,
@@ -15,9 +17,14 @@ from ihc_quant.domain.score import (
     NetworkError,
     UncertainCalls,
 )
+from ihc_quant.domain.sensitivity import HotSpot
+from ihc_quant.domain.serial_sections import AnalysedRegion
 from ihc_quant.domain.stain import SectionStain
 from ihc_quant.report.biopsy_page import SlidePictures
 from ihc_quant.report.encoding import encode_png
+from ihc_quant.scoring.panel_section import MissingSection, PanelSection
+from ihc_quant.scoring.scheme_verdicts import Ccr4Reading, judge_all
+from ihc_quant.scoring.serial_sections import panel_bounds, panel_ratios
 
 
 def make_provenance() -> Provenance:
@@ -121,6 +128,38 @@ def report(scored: Scored, failed: Failed, without_cells: Scored, without_tissue
 def complete_report(scored: Scored) -> BiopsyReport:
     """Skin, every marker of the panel scored."""
     return BiopsyReport("SK1", "P-07", "skin", (scored, make_scored("SK1-CD8", "CD8"), make_scored("SK1-CCR4", "CCR4")))
+
+
+@pytest.fixture
+def full_report(scored: Scored, failed: Failed) -> BiopsyReport:
+    """Every attribute that a report may have: regions, ratios, bounds, verdicts, records, a section that is shown."""
+    infiltrate = RegionScore(AnalysedRegion("infiltrate", "drawn"), scored.score, 6.8)
+    ccr4 = replace(
+        make_scored("SK1-CCR4", "CCR4"),
+        nucleus_um=6.5,
+        compartments=(infiltrate, replace(infiltrate, region=AnalysedRegion("tumour", "proposed"))),
+        control=scored.score,
+        left_out=(LeftOut("drawn exclusion", 1234.5),),
+        annotations=DrawnBy("ab" * 32, 3, ("One outline was mended.",)),
+        hot_spot=HotSpot(Estimate(900.0, "cells/mm²"), 447.2, 50.0, 0.5, 10.0, 20.0, 180, 2e5),
+        notes=("Half of the section is out of focus.",),
+    )
+    cd4 = PanelSection("LN1-CD4", "SK1", "skin", AnalysedRegion(), scored.score, None, 1, 4.0, 6.4)
+    whole = PanelSection("SK1-CCR4", "SK1", "skin", AnalysedRegion(), ccr4.score, None, 3, 4.0, 6.5)
+    sides = (cd4, MissingSection("CD8", "LN1-CD8 (CD8) failed: it is torn", "LN1-CD8"), whole)
+    readings = [Ccr4Reading("SK1-CCR4", "skin", each.region, each.score.positive_fraction) for each in ccr4.parts]
+    shown = Shown("SK1-HE", SectionStain("H&E", "none", False), scored.provenance)
+    outcomes = (scored, failed, ccr4, shown)
+    return BiopsyReport(
+        "SK1",
+        "P-07",
+        "skin",
+        outcomes,
+        ("A flag.",),
+        BiopsyPanel(panel_ratios(sides), panel_bounds(sides), judge_all(readings)),
+        tuple(SectionRecord(each.slide_id, "level 1 of 2", {"clone": "x"}, {"scanner": "y"}) for each in outcomes),
+        -14,
+    )
 
 
 @pytest.fixture

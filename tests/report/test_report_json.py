@@ -21,7 +21,12 @@ from ihc_quant.domain.score import (
 )
 from ihc_quant.domain.stain import CHROMOGENS, MARKERS, SectionStain
 from ihc_quant.errors import OutputError
-from ihc_quant.report.report_json import outcome_from_json, outcome_json, report_json
+from ihc_quant.report.report_json import (
+    outcome_from_json,
+    outcome_json,
+    report_from_json,
+    report_json,
+)
 
 texts = st.text(max_size=12)
 finite = st.floats(allow_nan=False, allow_infinity=False)
@@ -161,8 +166,44 @@ def test_a_name_that_is_no_unicode_can_be_written_and_read(failed: Failed) -> No
 
 def test_a_report_states_whether_it_is_complete(report: BiopsyReport, complete_report: BiopsyReport) -> None:
     values = report_json(report)
-    assert list(values) == ["biopsy_id", "patient_id", "site", "complete", "notice", "flags", "outcomes"]
+    assert values["schema"] == "ihc_quant/report/1"
     assert values["complete"] is False
+    assert values["missing"] == list(report.missing)
     assert [outcome["outcome"] for outcome in values["outcomes"]] == ["scored", "failed", "scored", "no_tissue"]
     assert report_json(complete_report)["complete"] is True
     assert json.loads(json.dumps(values, allow_nan=False)) == values
+
+
+def test_a_report_comes_back_exactly(full_report: BiopsyReport, report: BiopsyReport) -> None:
+    for each in (full_report, report):
+        written = json.dumps(report_json(each), allow_nan=False)
+        assert report_from_json(json.loads(written)) == each
+        assert json.dumps(report_json(report_from_json(json.loads(written)))) == written
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("schema", "ihc_quant/report/0"),
+        ("outcomes", {}),
+        ("outcomes", ["scored"]),
+        ("biopsy_day", "3"),
+        ("complete", True),
+        ("missing", []),
+        ("flags", "none"),
+        ("panel.ratios", None),
+        ("sections", [{"slide_id": "another", "replicate": "", "details": {}, "scan": {}}]),
+        ("extra", "entry"),
+    ],
+)
+def test_a_damaged_report_is_refused_with_the_cure(report: BiopsyReport, path: str, value: object) -> None:
+    with pytest.raises(OutputError, match="write the report again"):
+        report_from_json(wrong(report_json(report), path, value))
+
+
+def test_a_report_without_an_entry_is_refused(report: BiopsyReport) -> None:
+    for name in ("outcomes", "panel", "site", "notice", "schema"):
+        values = report_json(report)
+        del values[name]
+        with pytest.raises(OutputError, match="write the report again"):
+            report_from_json(values)
