@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from ihc_quant import __version__
+from ihc_quant.cli.batch import batch, report
 from ihc_quant.cli.console import EXIT_CODES, say
 from ihc_quant.cli.evaluate import evaluate
 from ihc_quant.cli.look import doctor, inspect
@@ -25,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for command in (score, rescore, export, inspect, doctor, weights, demo):
+for command in (score, batch, report, rescore, export, inspect, doctor, weights, demo):
     app.command()(command)
 app.add_typer(manifest, name="manifest")
 app.add_typer(evaluate, name="evaluate")

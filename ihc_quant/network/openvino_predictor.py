@@ -28,6 +28,8 @@ class OpenVinoPredictor:
         Threads that will call ``predict``.
     precision : {"float32", "bfloat16", "int8"}
         OpenVINO ignores bfloat16 silently on a processor that lacks it; ``chosen_precision`` has refused that before.
+    cores : int or None
+        Cores to use; all of this process where None.
 
     Raises
     ------
@@ -35,7 +37,9 @@ class OpenVinoPredictor:
         Where the tensors do not fit the architecture of their card.
     """
 
-    def __init__(self, weights: Weights, workers: int, precision: Precision = "float32") -> None:
+    def __init__(
+        self, weights: Weights, workers: int, precision: Precision = "float32", cores: int | None = None
+    ) -> None:
         self.card = weights.card
         self._stride_px = self.card.architecture.stride_px
         try:
@@ -45,7 +49,7 @@ class OpenVinoPredictor:
             raise WeightsError(f"{weights.path}: the weights do not fit their card; fetch both again.") from error
         self._core = openvino.Core()
         self._options = {
-            properties.inference_num_threads(): max(usable_cores(), workers),
+            properties.inference_num_threads(): max(cores or usable_cores(), workers),
             properties.num_streams(): workers,
             # The default would round to bfloat16 where the processor can, and figures would differ between machines.
             hint.inference_precision(): openvino.Type.bf16 if precision == "bfloat16" else openvino.Type.f32,

@@ -51,6 +51,7 @@ def load_predictor(
     device: str = "auto",
     workers: int = 1,
     precision: Precision = "float32",
+    cores: int | None = None,
 ) -> MapPredictor:
     """Load weights and make them ready to run.
 
@@ -66,6 +67,8 @@ def load_predictor(
         Threads that will call ``predict`` at once.
     precision : {"float32", "bfloat16", "int8"}
         How exactly the network computes; what is less than float32 changes figures. See ``precision``.
+    cores : int or None
+        Cores that it may use of those of this process; None for all, where no other process shares them.
 
     Raises
     ------
@@ -93,10 +96,11 @@ def load_predictor(
         chosen = usable_device(device)
         if runtime == "torch" or chosen != "cpu":
             rounded = chosen_precision(precision, runtime="torch", device=chosen)
-            return TorchPredictor(loaded, chosen, workers, rounded)
+            return TorchPredictor(loaded, chosen, workers, rounded, cores)
     from ihc_quant.network.openvino_predictor import OpenVinoPredictor
 
-    return OpenVinoPredictor(loaded, workers, chosen_precision(precision, runtime="openvino", device="cpu"))
+    rounded = chosen_precision(precision, runtime="openvino", device="cpu")
+    return OpenVinoPredictor(loaded, workers, rounded, cores)
 
 
 def has_gpu_driver() -> bool:

@@ -29,6 +29,8 @@ class TorchPredictor:
     workers : int
         Threads that will call ``predict``; on the CPU they share its cores.
     precision : {"float32", "bfloat16"}
+    cores : int or None
+        Cores to use on the CPU; all of this process where None.
 
     Raises
     ------
@@ -36,7 +38,14 @@ class TorchPredictor:
         Where the tensors do not fit the architecture of their card.
     """
 
-    def __init__(self, weights: Weights, device: str, workers: int, precision: Precision = "float32") -> None:
+    def __init__(
+        self,
+        weights: Weights,
+        device: str,
+        workers: int,
+        precision: Precision = "float32",
+        cores: int | None = None,
+    ) -> None:
         self.card = weights.card
         self._stride_px = self.card.architecture.stride_px
         self._device = torch.device(device)
@@ -48,7 +57,7 @@ class TorchPredictor:
             raise ValueError("PyTorch does not compute this network in int8")
         packed = PackedNetwork(network, self.card.calibration, getattr(torch, precision))
         self._model = packed.eval().to(self._device).to(memory_format=torch.channels_last)
-        threads = max(1, usable_cores() // workers)
+        threads = max(1, (cores or usable_cores()) // workers)
         if self._device.type == "cpu":
             torch.set_num_threads(threads)
         else:

@@ -1,0 +1,145 @@
+"""What a run has to do: of each slide, whether it is done, and if not, what is missing and why."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ihc_quant.batch.file_stamp import FileStamp, file_stamp
+from ihc_quant.batch.manifest import ManifestRow
+from ihc_quant.batch.run_state import Asked, SlideState, asked_of, read_state, result_stamp
+from ihc_quant.batch.section_tasks import slide_tasks
+from ihc_quant.batch.settings import MeasureSettings
+from ihc_quant.batch.slide_job import SlideTask
+from ihc_quant.network.card import WeightsCard
+from ihc_quant.scoring.calls import CallRule
+
+Action = Literal["keep", "check", "rescore", "measure"]
+"""Keep what is there; compare it with the slide and do what is missing; score its cells again; measure the slide."""
+
+ACTION_WORDS: Mapping[Action, str] = {
+    "keep": "nothing to do",
+    "check": "compare its results with the slide",
+    "rescore": "score again from the cell table",
+    "measure": "measure",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a run does about one slide.
+
+    Attributes
+    ----------
+    task : SlideTask
+        Its ``slide_id`` is that of the manifest.
+    slide_id : str
+    asked : Asked
+    action : Action
+    why : str
+    slide : FileStamp or None
+        Of the slide file when the plan was made.
+    state : SlideState or None
+        From before.
+    """
+
+    task: SlideTask
+    slide_id: str
+    asked: Asked
+    action: Action
+    why: str
+    slide: FileStamp | None
+    state: SlideState | None
+
+
+def plan_run(
+    rows: Sequence[ManifestRow],
+    out: Path,
+    measure: MeasureSettings,
+    rule: CallRule,
+    card: WeightsCard,
+    *,
+    force: bool = False,
+    retry_failed: bool = False,
+) -> tuple[Step, ...]:
+    """Return what is to be done, in the order of the manifest. Opens no slide and writes nothing.
+
+    Parameters
+    ----------
+    rows : sequence of ManifestRow
+    out : Path
+        Output folder of the run.
+    measure : MeasureSettings
+    rule : CallRule
+    card : WeightsCard
+        Of the weights that will be used.
+    force : bool
+        Whether everything is measured again.
+    retry_failed : bool
+        Whether slides that failed before are tried again.
+
+    Raises
+    ------
+    ManifestError
+        Where sections state what cannot be applied.
+    OutputError
+        Where an identifier cannot name a folder.
+    """
+    steps = []
+    for row, task in zip(rows, slide_tasks(rows), strict=True):
+        asked = asked_of(row, measure, rule, card)
+        state = read_state(out, row.slide_id)
+        slide = file_stamp(row.slide)
+        result = result_stamp(out, row.slide_id)
+        decided: tuple[Action, str] = ("measure", "--force")
+        if not force:
+            decided = _decide(asked, state, slide, result, retry_failed)
+        steps.append(Step(task, row.slide_id, asked, *decided, slide, state))
+    return tuple(steps)
+
+
+def _decide(
+    asked: Asked, state: SlideState | None, slide: FileStamp | None, result: FileStamp | None, retry_failed: bool
+) -> tuple[Action, str]:
+    """Return what to do about a slide, and why."""
+    if state is None:
+        return ("measure", "new") if result is None else ("check", "results of unknown settings are there")
+    if state.failed:
+        return _about_failed(asked, state, slide, retry_failed)
+    if result is None:
+        return "measure", "its results are gone"
+    if changed := asked.new_measurement(state.asked):
+        return "measure", f"settings changed: {', '.join(changed)}"
+    if result != state.result:
+        return "check", "its results were changed by another command"
+    if slide not in {state.slide, None}:
+        return "check", "the slide's file was written or moved since"
+    if changed := asked.new_calls(state.asked):
+        return "rescore", f"settings changed: {', '.join(changed)}"
+    return "keep", "done already" if slide is not None else "done already; the slide is no longer there"
+
+
+def _about_failed(asked: Asked, state: SlideState, slide: FileStamp | None, retry_failed: bool) -> tuple[Action, str]:
+    """Return what to do about a slide that failed before: nothing, unless something is different now."""
+    if slide != state.slide:
+        return "measure", "failed before; the slide changed"
+    if changed := asked.new_measurement(state.asked):
+        return "measure", f"failed before; settings changed: {', '.join(changed)}"
+    if retry_failed:
+        return "measure", "failed before; --retry-failed"
+    return "keep", "failed before: use --retry-failed"
+
+
+def plan_in_words(steps: Sequence[Step]) -> str:
+    """Return in one line how much there is to do."""
+    counts = Counter(step.action for step in steps)
+    words = [
+        f"{ACTION_WORDS[action]}: {counts[action]}" for action in ("measure", "rescore", "check") if counts[action]
+    ]
+    failed = sum(1 for step in steps if step.action == "keep" and step.state is not None and step.state.failed)
+    if done := counts["keep"] - failed:
+        words.append(f"done already: {done}")
+    if failed:
+        words.append(f"failed before and left: {failed}")
+    return f"{len(steps)} slides; {', '.join(words)}"
