@@ -48,6 +48,7 @@ class Crew:
         self._limits = limits
         self._failed_starts = 0
         self._ever_ready = False
+        self._abandoned = False
         self._stop = threading.Event()
         self._watchdog = threading.Thread(target=self._watch, daemon=True, name="watchdog of worker processes")
         self._watchdog.start()
@@ -67,13 +68,17 @@ class Crew:
             self._dismiss(seat)
         self._watchdog.join()
 
+    def abandon(self) -> None:
+        """Let a ``run`` in another thread end within a moment, without results for the jobs that it has."""
+        self._abandoned = True
+
     def run(self, jobs: Iterable[Job], on_start: Callable[[Job], None] = ignore_start) -> Iterator[Ended]:
         """Run the jobs; see ``Executor.run``. Where the iterator is closed early, busy workers are ended."""
         source = iter(jobs)
         try:
             for seat in self._seats:
                 self._fill(seat, source, on_start)
-            while any(seat.busy for seat in self._seats):
+            while not self._abandoned and any(seat.busy for seat in self._seats):
                 for seat in self._heard():
                     ended = self._hear(seat)
                     self._fill(seat, source, on_start)  # before the caller takes its time over the result
