@@ -1,5 +1,6 @@
 """Example cells whose pixels are kept: enough of every kind that a gallery can be drawn at any threshold."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,9 @@ PROBABILITY_STEPS = 10
 kinds are there."""
 PER_KIND = 8
 """Cells of each kind."""
+
+Eligible = Callable[[NDArray[np.float64], NDArray[np.float64], NDArray[np.int16]], NDArray[np.bool_]]
+"""From places in level-0 pixels and tissue fragments to whether each cell may be an example."""
 
 
 def choose_bank(p_positive: NDArray[np.float32], od_cell: NDArray[np.float32], seed: int = 0) -> NDArray[np.int64]:
@@ -72,16 +76,27 @@ def first_drawn(
     return np.sort(np.concatenate([order[grade[order] == number][:per_grade] for number in range(4)]))
 
 
-def cut_examples(folder: Path, reader: SlideReader, grid: Grid) -> tuple[int, ...]:
+def cut_examples(folder: Path, reader: SlideReader, grid: Grid, eligible: Eligible) -> tuple[int, ...]:
     """Choose example cells of a measured slide, keep their pixels and return their rows in the cell table.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds the cell table.
+    reader : SlideReader
+    grid : Grid
+        Of the network.
+    eligible : callable
+        Tells which cells may be examples: those that are analysed.
 
     Raises
     ------
     RegionUnreadable
         Where the slide cannot be read any more.
     """
-    columns = read_columns(folder / CELLS_FILE, ["x_um", "y_um", "p_positive", "od_cell"])
-    rows = choose_bank(columns["p_positive"], columns["od_cell"])
+    columns = read_columns(folder / CELLS_FILE, ["x_um", "y_um", "x_l0", "y_l0", "p_positive", "od_cell", "fragment"])
+    among = np.flatnonzero(eligible(columns["x_l0"], columns["y_l0"], columns["fragment"]))
+    rows = among[choose_bank(columns["p_positive"][among], columns["od_cell"][among])]
     boxes = [example_box(columns["x_um"][row], columns["y_um"][row], grid.pixel_um) for row in rows]
     side = example_box(0.0, 0.0, grid.pixel_um).width
     crops = [np.empty((0, side, side, 3), np.uint8), *(read_grid(reader, grid, box)[None] for box in boxes)]

@@ -22,7 +22,7 @@ from ihc_quant.errors import OutputError
 from ihc_quant.network.card import WeightsCard
 from ihc_quant.report.report_json import outcome_from_json, outcome_json
 
-SCHEMA: Literal["ihc_quant/slide/2"] = "ihc_quant/slide/2"
+SCHEMA: Literal["ihc_quant/slide/3"] = "ihc_quant/slide/3"
 """Name and version of the layout of ``slide.json``."""
 
 LIBRARIES: tuple[str, ...] = (
@@ -98,6 +98,20 @@ class WeightsUsed(SettingsPart):
             measurement=card.measurement,
         )
 
+    @classmethod
+    def none(cls) -> "WeightsUsed":
+        """Return what the results of a section state that is shown and not scored: no weights were used."""
+        return cls(
+            name="none",
+            sha256="",
+            licence="",
+            validated_for="",
+            positive_threshold=0.5,
+            uncertain=(0.5, 0.5),
+            figures_of="",
+            measurement=(),
+        )
+
 
 class MadeWith(SettingsPart):
     """The software that measured the slide; another version may score it again later."""
@@ -138,6 +152,12 @@ class Measurement(SettingsPart):
         Rows of the cell table.
     examples : tuple of int
         Rows of the cells whose pixels are kept for the gallery.
+    fragments : tuple of int
+        Tissue fragments that are this section, ascending; empty for all.
+    annotations_sha256 : str or None
+        Of the file from which the kept regions come; None where nothing was drawn.
+    propose_infiltrate : bool
+        Whether the software proposes an infiltrate where none was drawn.
     """
 
     slide_id: str
@@ -153,6 +173,9 @@ class Measurement(SettingsPart):
     made_with: MadeWith
     cells: int = Field(ge=0)
     examples: tuple[int, ...]
+    fragments: tuple[int, ...] = ()
+    annotations_sha256: str | None = None
+    propose_infiltrate: bool = True
 
     @model_validator(mode="after")
     def _plausible(self) -> Self:

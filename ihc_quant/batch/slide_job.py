@@ -5,31 +5,38 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ihc_quant.annotation.region_places import Place, is_analysed
 from ihc_quant.batch.cell_store import CellWriter
-from ihc_quant.batch.derivation import CELLS_FILE, TILES_FILE, called, derive, tile_table, write_table
+from ihc_quant.batch.derivation import CELLS_FILE, called, derive, show
 from ihc_quant.batch.example_bank import cut_examples
-from ihc_quant.batch.measurement import MadeWith, Measurement, SlideFacts, WeightsUsed, WhiteAndStains
+from ihc_quant.batch.file_stamp import file_stamp, require_unchanged
+from ihc_quant.batch.measurement import MadeWith, Measurement, WeightsUsed
 from ihc_quant.batch.outputs import SLIDES_FOLDER, folder_name, whole_folder
 from ihc_quant.batch.pixel_store import save_fragments, save_thumbnail
+from ihc_quant.batch.region_store import KeptRegions, read_annotations, save_regions
 from ihc_quant.batch.settings import COARSEST_MPP_UM, MeasureSettings
+from ihc_quant.batch.slide_facts import facts_of, white_alone, white_and_stains
 from ihc_quant.batch.tile_stream import StepSeconds, TileWork, stream_tiles
-from ihc_quant.domain.geometry import Grid, GridBox, Mpp
+from ihc_quant.batch.tile_table import TILES_FILE, tile_table, write_table
+from ihc_quant.domain.geometry import Grid, GridBox, Mpp, Point
 from ihc_quant.domain.outcome import Failed, SlideOutcome
 from ihc_quant.domain.slide import SlideInfo
-from ihc_quant.domain.stain import SectionStain, StainMatrix
+from ihc_quant.domain.stain import NO_CHROMOGEN, SectionStain
 from ihc_quant.domain.tile import TilePlan
 from ihc_quant.errors import CalibrationMissing, IhcQuantError, SlideError
 from ihc_quant.network.predictor import MapPredictor
 from ihc_quant.scoring.calls import CallRule, call_cells
+from ihc_quant.scoring.section_places import place_cells, place_tissue
 from ihc_quant.slide.opening import open_slide
 from ihc_quant.slide.overview import read_overview
 from ihc_quant.slide.reader import SlideReader
 from ihc_quant.slide.resample import read_grid
-from ihc_quant.stain.estimate import StainEstimate, WhitePoint, estimate_stains, estimate_white_point, reference_stains
+from ihc_quant.stain.estimate import estimate_stains, estimate_white_point, reference_stains
 from ihc_quant.tissue.map import TissueMap
 from ihc_quant.tissue.mask import find_tissue
 from ihc_quant.tissue.plan import plan_tiles
@@ -63,6 +70,12 @@ class SlideTask:
         Override of the file's calibration.
     series : int or None
         Image of a file with several.
+    fragments : tuple of int
+        Tissue fragments that are this section, ascending, from 1; empty for all.
+    annotations : Path or None
+        GeoJSON of drawn regions.
+    propose_infiltrate : bool
+        Whether the software proposes an infiltrate where none was drawn.
     """
 
     path: Path
@@ -70,6 +83,9 @@ class SlideTask:
     slide_id: str | None = None
     mpp: Mpp | None = None
     series: int | None = None
+    fragments: tuple[int, ...] = ()
+    annotations: Path | None = None
+    propose_infiltrate: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +117,8 @@ def run_slide(
 ) -> SlideRun:
     """Score one slide and write its results to ``out/slides/<slide_id>/``, whole or not at all.
 
+    A section without chromogen is shown and not scored: no tile of it is read.
+
     Parameters
     ----------
     task : SlideTask
@@ -126,13 +144,26 @@ def run_slide(
         Where results cannot be written: that stops the run.
     """
     given = "slide" if task.slide_id is None else task.slide_id
+    stamp = file_stamp(task.path)
     try:
         with open_slide(task.path, mpp=task.mpp, series=task.series) as reader:
-            require_fine_enough(reader.info, str(task.path), measure)
+            shown = task.stain.chromogen == NO_CHROMOGEN
+            if not shown:
+                require_fine_enough(reader.info, str(task.path), measure)
             slide_id = default_id(reader.info) if task.slide_id is None else task.slide_id
             final = out / SLIDES_FOLDER / folder_name(slide_id)
+            corner = reader.info.bounds_l0
+            drawn = read_annotations(task.annotations, str(task.path), Point(corner.x0, corner.y0))
             with whole_folder(final) as folder:
-                outcome = _score_into(folder, slide_id, task, reader, predictor, measure, rule, workers, on_progress)
+                save_regions(folder, drawn)
+                outcome: SlideOutcome
+                if shown:
+                    outcome = _show_into(folder, slide_id, task, reader, measure, drawn)
+                else:
+                    outcome = _score_into(
+                        folder, slide_id, task, reader, predictor, measure, rule, workers, on_progress, drawn
+                    )
+                require_unchanged(task.path, stamp)
         return SlideRun(outcome, final)
     except SlideError as error:
         return SlideRun(Failed(given, task.stain, error.reason), None, error)
@@ -176,26 +207,27 @@ def _score_into(
     rule: CallRule,
     workers: int,
     on_progress: Progress,
+    drawn: KeptRegions,
 ) -> SlideOutcome:
     """Measure a slide into a folder and derive its first scores there."""
     started = time.perf_counter()
     info, card = reader.info, predictor.card
     overview, tissue = find_slide_tissue(reader, measure)
+    require_fragments(task, tissue)
     white = estimate_white_point(overview, tissue.grid.pixel_um)
     grid = Grid(card.pixel_um, info.require_mpp())
-    plan = plan_tiles(tissue, grid, info.size, measure.tile_px, measure.margin_px)
+    wanted = _fragments_to_read(tissue, drawn, task.fragments)
+    plan = plan_tiles(wanted, grid, info.size, measure.tile_px, measure.margin_px)
     stains = reference_stains(white.rgb)
     estimate = estimate_stains(_stain_sample(reader, plan), white.rgb)
     save_thumbnail(folder, overview)
     save_fragments(folder, tissue)
     prepared = time.perf_counter()
     cell_settings = measure.cells_with(card)
-    settings = measure.model_dump(mode="json") | {
+    settings = _slide_settings(measure, task, info) | {
         "weights": card.name,
         "weights_sha256": card.sha256,
         "cells": asdict(cell_settings),
-        "mpp_override_um": None if task.mpp is None else [task.mpp.x, task.mpp.y],
-        "series": info.series,
     }
     work = TileWork(reader, predictor, stains, tissue.fragment_at, plan, cell_settings)
     seconds, done = StepSeconds(), 0
@@ -213,12 +245,17 @@ def _score_into(
             on_progress(done, len(plan.tiles))
     tiled = time.perf_counter()
     write_table(folder / TILES_FILE, tile_table(plan, tissue))
-    examples = cut_examples(folder, reader, grid)
+    examples = cut_examples(
+        folder,
+        reader,
+        grid,
+        lambda x_l0, y_l0, fragment: is_analysed(place_cells(x_l0, y_l0, fragment, drawn.regions, task.fragments)),
+    )
     measurement = Measurement(
         slide_id=slide_id,
         stain=task.stain,
-        facts=_facts(info),
-        stains=_white_and_stains(stains, white, estimate),
+        facts=facts_of(info),
+        stains=white_and_stains(stains, white, estimate),
         weights=WeightsUsed.of(card),
         settings=settings,
         network_um=grid.pixel_um,
@@ -228,6 +265,9 @@ def _score_into(
         made_with=MadeWith.here(predictor.description),
         cells=writer.rows,
         examples=examples,
+        fragments=task.fragments,
+        annotations_sha256=drawn.file_sha256,
+        propose_infiltrate=task.propose_infiltrate,
     )
     timings = {
         "preparation": prepared - started,
@@ -239,14 +279,78 @@ def _score_into(
     return derive(folder, measurement, rule, timings)
 
 
+def _show_into(
+    folder: Path, slide_id: str, task: SlideTask, reader: SlideReader, measure: MeasureSettings, drawn: KeptRegions
+) -> SlideOutcome:
+    """Keep the thumbnail of a section that is not scored, and draw its picture."""
+    started = time.perf_counter()
+    overview, grid = read_slide_overview(reader, measure)
+    save_thumbnail(folder, overview)
+    measurement = Measurement(
+        slide_id=slide_id,
+        stain=task.stain,
+        facts=facts_of(reader.info),
+        stains=white_alone(estimate_white_point(overview, grid.pixel_um)),
+        weights=WeightsUsed.none(),
+        settings={**_slide_settings(measure, task, reader.info), "weights": None},
+        network_um=grid.pixel_um,
+        overview_um=grid.pixel_um,
+        tile_px=measure.tile_px,
+        margin_px=measure.margin_px,
+        made_with=MadeWith.here("none"),
+        cells=0,
+        examples=(),
+        annotations_sha256=drawn.file_sha256,
+        propose_infiltrate=False,
+    )
+    return show(folder, measurement, {"preparation": time.perf_counter() - started})
+
+
+def _slide_settings(measure: MeasureSettings, task: SlideTask, info: SlideInfo) -> dict[str, Any]:
+    override = None if task.mpp is None else [task.mpp.x, task.mpp.y]
+    return measure.model_dump(mode="json") | {"mpp_override_um": override, "series": info.series}
+
+
+def require_fragments(task: SlideTask, tissue: TissueMap) -> None:
+    """Refuse fragments that a slide does not have.
+
+    Raises
+    ------
+    SlideError
+        Where a number is too high; a slide without tissue has a result of its own.
+    """
+    absent = [str(number) for number in task.fragments if number > tissue.fragment_count]
+    if absent and tissue.fragment_count:
+        raise SlideError(
+            str(task.path),
+            f"fragment {', '.join(absent)} is named and the slide has {tissue.fragment_count}; leave fragments empty "
+            "once, read their numbers in the overview, and name those of this section",
+        )
+
+
+def _fragments_to_read(tissue: TissueMap, drawn: KeptRegions, named: tuple[int, ...]) -> TissueMap:
+    """Return the fragments of which tiles are read: those named, and those that hold control tissue."""
+    if not named:
+        return tissue
+    placed, _ = place_tissue(tissue.fragments, tissue.grid, drawn.regions, named)
+    control = np.unique(tissue.fragments[placed.places == Place.CONTROL_TISSUE])
+    read = np.isin(tissue.fragments, [*named, *control.tolist()]) & tissue.mask
+    return TissueMap(read.astype(np.int16), tissue.grid)
+
+
 def find_slide_tissue(reader: SlideReader, measure: MeasureSettings) -> tuple[NDArray[np.uint8], TissueMap]:
     """Return the overview of a slide, uint8 (H, W, 3), and the tissue found on it."""
+    overview, grid = read_slide_overview(reader, measure)
+    return overview, find_tissue(overview, grid, measure.tissue)
+
+
+def read_slide_overview(reader: SlideReader, measure: MeasureSettings) -> tuple[NDArray[np.uint8], Grid]:
+    """Return the overview of a slide, uint8 (H, W, 3), and its grid."""
     info = reader.info
     mpp = info.require_mpp()
     longest_um = max(info.size.width * mpp.x, info.size.height * mpp.y)
     pixel_um = min(max(longest_um / OVERVIEW_PX, mpp.coarser), max(measure.overview_um, mpp.coarser))
-    overview, grid = read_overview(reader, pixel_um=pixel_um)
-    return overview, find_tissue(overview, grid, measure.tissue)
+    return read_overview(reader, pixel_um=pixel_um)
 
 
 def _stain_sample(reader: SlideReader, plan: TilePlan) -> NDArray[np.uint8]:
@@ -259,37 +363,3 @@ def _stain_sample(reader: SlideReader, plan: TilePlan) -> NDArray[np.uint8]:
         x0, y0 = core.x0 + (core.width - side) // 2, core.y0 + (core.height - side) // 2
         pixels.append(read_grid(reader, plan.grid, GridBox(x0, y0, x0 + side, y0 + side)).reshape(-1, 3))
     return np.concatenate(pixels)
-
-
-def _facts(info: SlideInfo) -> SlideFacts:
-    mpp = info.require_mpp()
-    bounds = info.bounds_l0
-    return SlideFacts(
-        reader=info.reader,
-        vendor=info.vendor,
-        width_px=info.size.width,
-        height_px=info.size.height,
-        level_downsamples=tuple(round(level.downsample_x, 6) for level in info.levels),
-        mpp_x=mpp.x,
-        mpp_y=mpp.y,
-        mpp_source=info.mpp_source,
-        bounds_l0=(bounds.x0, bounds.y0, bounds.x1, bounds.y1),
-        objective=info.objective,
-        scanner=info.scanner,
-        quick_hash=info.quick_hash,
-        series=info.series,
-    )
-
-
-def _white_and_stains(used: StainMatrix, white: WhitePoint, estimate: StainEstimate) -> WhiteAndStains:
-    return WhiteAndStains(
-        white=used.white,
-        white_source=white.source,
-        white_note=white.reason,
-        vectors={
-            vector.name: (vector.red, vector.green, vector.blue) for vector in (used.hematoxylin, *used.chromogens)
-        },
-        vectors_source=used.source,
-        deviation_degrees=estimate.stain_deviation_degrees,
-        deviation_note=estimate.reason,
-    )

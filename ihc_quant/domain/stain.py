@@ -12,6 +12,9 @@ SITES: tuple[str, ...] = ("skin", "lymph_node", "other")
 CHROMOGENS: tuple[str, ...] = ("DAB", "AEC", "Fast Red", "magenta", "other", "none")
 """Chromogens that may be recorded; H&E has none."""
 
+NO_CHROMOGEN = "none"
+"""Of sections that are shown and not scored, as H&E."""
+
 SCORED_CHROMOGENS: tuple[str, ...] = ("DAB",)
 """Chromogens whose stain vectors are known; another one would be scored silently as DAB, so it is refused."""
 

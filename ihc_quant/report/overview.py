@@ -1,8 +1,6 @@
 """The overview of a slide: what was analysed, and where the positive cells lie."""
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -10,94 +8,21 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
+from ihc_quant.annotation.regions import Region
 from ihc_quant.domain.geometry import Grid
 from ihc_quant.domain.provenance import RESEARCH_USE_ONLY
 from ihc_quant.domain.tile import Tile, TilePlan
 from ihc_quant.report.density_map import SMOOTHING_UM, positive_density, round_up, viridis
 from ihc_quant.report.figures import format_count, format_marker, positive_cells
-from ihc_quant.report.lettering import INK, QUIET, shorten, wrap, write
-
-PANEL_PX = (760, 900)
-"""Largest width and height of one panel."""
-ENLARGE_MOST = 8.0
-"""A thumbnail is enlarged at most so often."""
-WIDE = 1.8
-"""Slides wider than this many times their height have the panels one above the other."""
+from ihc_quant.report.lettering import INK, write
+from ihc_quant.report.picture_sheet import LEGEND_PX, TEXT_PX, TITLE_PX, WIDE, Panel, Sheet, fit_panel, resized
+from ihc_quant.report.region_outlines import draw_regions, key_height_px, name_regions, write_key
 
 TISSUE_COLOUR = (0, 0, 0)
 TILE_COLOUR = (0, 114, 178)
 EXCLUDED_COLOUR = (213, 94, 0)
 """Blue and vermilion of Okabe and Ito's palette for colour-blind readers (jfly.uni-koeln.de/color, 2008)."""
 NO_TISSUE_COLOUR = (241, 243, 244)
-
-_TITLE_PX = 26
-_TEXT_PX = 19
-_EDGE_PX = 24
-
-
-_HEAD_PX = 92
-_CAPTION_PX = 34
-_LEGEND_PX = 66
-_NOTE_PX = 22
-_NARROWEST_PX = 480
-"""A narrow slide still gets a picture wide enough for its words."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Panel:
-    """Size of one panel in picture pixels, and picture pixels in one overview pixel."""
-
-    width: int
-    height: int
-    scale: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Sheet:
-    """The picture: a head, two panels side by side or one above the other with room for a legend, notes at the foot."""
-
-    picture: Image.Image
-    draw: ImageDraw.ImageDraw
-    size: _Panel
-    stacked: bool
-
-    @classmethod
-    def of(cls, size: _Panel, *, stacked: bool, notes: str) -> "_Sheet":
-        column = max(size.width, _NARROWEST_PX)
-        width = 2 * _EDGE_PX + (column if stacked else 2 * column + _EDGE_PX)
-        lines = wrap(notes, _TEXT_PX - 3, width - 2 * _EDGE_PX)
-        block = _CAPTION_PX + size.height + _LEGEND_PX
-        height = _HEAD_PX + block * (2 if stacked else 1) + _EDGE_PX + len(lines) * _NOTE_PX
-        picture = Image.new("RGB", (width, height), "white")
-        draw = ImageDraw.Draw(picture)
-        for index, line in enumerate(lines):
-            top = height - _EDGE_PX // 2 - _NOTE_PX * (len(lines) - index)
-            write(draw, (_EDGE_PX, top), line, _TEXT_PX - 3, colour=QUIET)
-        return cls(picture, draw, size, stacked)
-
-    def head(self, title: str, line: str) -> None:
-        room = self.picture.width - 2 * _EDGE_PX
-        write(self.draw, (_EDGE_PX, 18), shorten(title, _TITLE_PX, room), _TITLE_PX)
-        write(self.draw, (_EDGE_PX, 54), shorten(line, _TEXT_PX, room), _TEXT_PX, colour=QUIET)
-
-    def corner(self, index: int) -> tuple[int, int]:
-        """Return the upper left corner of a panel's pixels."""
-        top = _HEAD_PX + _CAPTION_PX
-        if self.stacked:
-            return _EDGE_PX, top + index * (_CAPTION_PX + self.size.height + _LEGEND_PX)
-        return _EDGE_PX + index * (max(self.size.width, _NARROWEST_PX) + _EDGE_PX), top
-
-    def below(self, index: int) -> tuple[int, int]:
-        """Return where a panel's legend begins."""
-        x, y = self.corner(index)
-        return x, y + self.size.height + 12
-
-    def panel(self, index: int, title: str, pixels: NDArray[np.uint8], um_per_px: float) -> None:
-        x, y = self.corner(index)
-        write(self.draw, (x, y - _CAPTION_PX), title, _TEXT_PX)
-        self.picture.paste(Image.fromarray(pixels), (x, y))
-        self.draw.rectangle((x, y, x + self.size.width - 1, y + self.size.height - 1), outline=(189, 193, 198))
-        _scale_bar(self.draw, (x, y), um_per_px, self.size)
 
 
 def draw_overview(
@@ -113,6 +38,8 @@ def draw_overview(
     marker: str,
     fragments: NDArray[np.int16] | None = None,
     excluded: Sequence[Tile] = (),
+    analysed: NDArray[np.bool_] | None = None,
+    regions: Sequence[Region] = (),
     smoothing_um: float = SMOOTHING_UM,
     scale_end_per_mm2: float | None = None,
 ) -> NDArray[np.uint8]:
@@ -138,6 +65,10 @@ def draw_overview(
         Number of the tissue fragment, 0 = none; numbers are drawn.
     excluded : sequence of Tile
         Tiles of tissue that were not used; hatched.
+    analysed : ndarray, shape (H, W), bool, optional
+        Tissue that was analysed, where that is not all of it; the rest is dimmed and not in the heat map.
+    regions : sequence of Region
+        Drawn and proposed; outlined on the thumbnail and named.
     smoothing_um : float
         Standard deviation of the heat map's kernel in µm.
     scale_end_per_mm2 : float, optional
@@ -157,13 +88,13 @@ def draw_overview(
     if (
         rgb.ndim != 3
         or rgb.shape[:2] != tissue_mask.shape
-        or (fragments is not None and fragments.shape != rgb.shape[:2])
+        or any(other is not None and other.shape != rgb.shape[:2] for other in (fragments, analysed))
     ):
         raise ValueError("thumbnail, tissue mask and fragments have one height and width")
     if not len(x_l0) == len(y_l0) == len(positive):
         raise ValueError("cells have one x, one y and one call each")
-    panel = _panel(rgb.shape[1], rgb.shape[0])
-    analysed = tissue_mask.copy()
+    panel = fit_panel(rgb.shape[1], rgb.shape[0])
+    analysed = tissue_mask.copy() if analysed is None else analysed & tissue_mask
     for tile in excluded:
         (x0, y0), (x1, y1) = _corners(tile, plan.grid, grid, 1.0)
         analysed[max(y0, 0) : max(y1, 0), max(x0, 0) : max(x1, 0)] = False
@@ -171,38 +102,33 @@ def draw_overview(
         x_l0[positive] / grid.scale_x, y_l0[positive] / grid.scale_y, analysed, grid.pixel_um, smoothing_um
     )
     end = scale_end_per_mm2 if scale_end_per_mm2 is not None else round_up(float(density.max(initial=0.0)))
-    sheet = _Sheet.of(panel, stacked=rgb.shape[1] > WIDE * rgb.shape[0], notes=_notes(smoothing_um, grid.pixel_um))
+    sheet = Sheet.of(
+        panel,
+        stacked=rgb.shape[1] > WIDE * rgb.shape[0],
+        notes=_notes(smoothing_um, grid.pixel_um),
+        legend_px=LEGEND_PX + key_height_px(regions, panel.width),
+    )
     cells, found = positive_cells(marker), int(np.count_nonzero(positive))
     sheet.head(
         f"{slide_id}  {format_marker(marker)}", f"{format_count(found)} {cells} of {format_count(len(positive))} cells"
     )
     um_per_px = grid.pixel_um / panel.scale
-    sheet.panel(
-        0, "Tissue and tiles", _tissue_panel(rgb, analysed, tissue_mask, grid, plan, excluded, panel), um_per_px
+    tissue = draw_regions(
+        _tissue_panel(rgb, analysed, tissue_mask, grid, plan, excluded, panel), regions, grid, panel.scale
     )
+    sheet.panel(0, "Tissue, tiles and regions" if regions else "Tissue and tiles", tissue, um_per_px)
     sheet.panel(1, "Density of positive cells", _density_panel(density, analysed, end, panel), um_per_px)
     if fragments is not None:
         _number_fragments(sheet.draw, sheet.corner(0), fragments, panel.scale)
+    name_regions(sheet.draw, sheet.corner(0), regions, grid, panel)
     _legend(sheet.draw, sheet.below(0), bool(excluded))
+    x, y = sheet.below(0)
+    write_key(sheet.draw, (x, y + LEGEND_PX - 14), regions, panel.width)
     _colour_bar(sheet, end, cells, found > 0)
     return np.asarray(sheet.picture)
 
 
-def _panel(width: int, height: int) -> _Panel:
-    most_wide, most_high = PANEL_PX
-    if width > WIDE * height:
-        most_wide = 2 * most_wide + _EDGE_PX
-    scale = min(most_wide / width, most_high / height, ENLARGE_MOST)
-    return _Panel(max(1, round(width * scale)), max(1, round(height * scale)), scale)
-
-
-def _resized(values: NDArray[np.uint8], panel: _Panel) -> NDArray[np.uint8]:
-    method = cv2.INTER_AREA if panel.scale < 1 else cv2.INTER_CUBIC
-    size = (panel.width, panel.height)
-    return np.asarray(cv2.resize(np.ascontiguousarray(values), size, interpolation=method), np.uint8)
-
-
-def _resized_mask(mask: NDArray[np.bool_], panel: _Panel) -> NDArray[np.uint8]:
+def _resized_mask(mask: NDArray[np.bool_], panel: Panel) -> NDArray[np.uint8]:
     """Return the mask as 0 and 1, its edge drawn smoothly where pixels are enlarged."""
     return (cv2.resize(mask.astype(np.float32), (panel.width, panel.height)) >= 0.5).astype(np.uint8)
 
@@ -219,9 +145,9 @@ def _tissue_panel(
     grid: Grid,
     plan: TilePlan,
     excluded: Sequence[Tile],
-    panel: _Panel,
+    panel: Panel,
 ) -> NDArray[np.uint8]:
-    canvas = _resized(rgb, panel)
+    canvas = resized(rgb, panel)
     outside = _resized_mask(analysed, panel) == 0
     canvas[outside] = (canvas[outside].astype(np.float32) * 0.45 + np.float32(0.55 * 225)).astype(np.uint8)
     lines = canvas.copy()
@@ -246,28 +172,17 @@ def _corners(tile: Tile, tile_grid: Grid, grid: Grid, scale: float) -> tuple[tup
 
 
 def _density_panel(
-    density: NDArray[np.float32], analysed: NDArray[np.bool_], end: float, panel: _Panel
+    density: NDArray[np.float32], analysed: NDArray[np.bool_], end: float, panel: Panel
 ) -> NDArray[np.uint8]:
     # Cells beyond the scale's end take its last colour.
     level = np.clip(density / np.float32(end) * 255, 0, 255).astype(np.uint8)
     # The colour at the edge goes on beneath the mask, or enlarging would mix it with the nothing outside.
     level = np.where(analysed, level, cv2.dilate(level, np.ones((5, 5), np.uint8))).astype(np.uint8)
-    coloured = viridis(_resized(level, panel))
+    coloured = viridis(resized(level, panel))
     mask = _resized_mask(analysed, panel)
     coloured[mask == 0] = NO_TISSUE_COLOUR
     _outline(coloured, mask, (128, 134, 139), 1)
     return coloured
-
-
-def _scale_bar(draw: ImageDraw.ImageDraw, corner: tuple[int, int], um_per_px: float, panel: _Panel) -> None:
-    longest_mm = 0.3 * panel.width * um_per_px / 1000
-    power = 10.0 ** math.floor(math.log10(longest_mm))
-    length_mm = next(step * power for step in (5, 2, 1) if step * power <= longest_mm * (1 + 1e-9))
-    length = length_mm * 1000 / um_per_px
-    x1, y = corner[0] + panel.width - 14, corner[1] + panel.height - 16
-    draw.rectangle((x1 - length - 3, y - 3, x1 + 3, y + 8), fill="white")
-    draw.rectangle((x1 - length, y, x1, y + 5), fill="black")
-    write(draw, (x1 - length / 2, y - 28), f"{length_mm:g} mm", _TEXT_PX, align=0.5, halo=True)
 
 
 def _number_fragments(
@@ -281,28 +196,28 @@ def _number_fragments(
         row, column = np.unravel_index(int(np.argmax(cv2.distanceTransform(inside, cv2.DIST_L2, 3))), inside.shape)
         x = corner[0] + (place[1].start + column - 0.5) * scale
         y = corner[1] + (place[0].start + row - 0.5) * scale
-        write(draw, (x, y - _TITLE_PX / 2), str(number), _TITLE_PX, align=0.5, halo=True)
+        write(draw, (x, y - TITLE_PX / 2), str(number), TITLE_PX, align=0.5, halo=True)
 
 
 def _legend(draw: ImageDraw.ImageDraw, place: tuple[int, int], any_excluded: bool) -> None:
     x, y = place
     draw.line((x, y + 10, x + 26, y + 10), fill=TISSUE_COLOUR, width=3)
-    write(draw, (x + 34, y), "tissue", _TEXT_PX)
+    write(draw, (x + 34, y), "tissue", TEXT_PX)
     draw.rectangle((x + 108, y + 2, x + 126, y + 18), outline=TILE_COLOUR, width=2)
-    write(draw, (x + 134, y), "tile used", _TEXT_PX)
+    write(draw, (x + 134, y), "tile used", TEXT_PX)
     draw.rectangle((x + 232, y + 2, x + 250, y + 18), fill=(205, 207, 210))
-    write(draw, (x + 258, y), "dimmed: not analysed", _TEXT_PX)
+    write(draw, (x + 258, y), "dimmed: not analysed", TEXT_PX)
     if any_excluded:
         draw.rectangle((x, y + 28, x + 18, y + 44), outline=EXCLUDED_COLOUR, width=2)
         draw.line((x, y + 28, x + 18, y + 44), fill=EXCLUDED_COLOUR)
         draw.line((x, y + 44, x + 18, y + 28), fill=EXCLUDED_COLOUR)
-        write(draw, (x + 34, y + 26), "tile not read", _TEXT_PX)
+        write(draw, (x + 34, y + 26), "tile not read", TEXT_PX)
 
 
-def _colour_bar(sheet: _Sheet, end: float, cells: str, any_positive: bool) -> None:
+def _colour_bar(sheet: Sheet, end: float, cells: str, any_positive: bool) -> None:
     x, y = sheet.below(1)
     if not any_positive:
-        write(sheet.draw, (x, y), f"no {cells} found", _TEXT_PX)
+        write(sheet.draw, (x, y), f"no {cells} found", TEXT_PX)
         return
     length = max(200, sheet.size.width * 45 // 100)
     ramp = np.tile(np.linspace(0, 255, length).astype(np.uint8), (18, 1))
@@ -311,8 +226,8 @@ def _colour_bar(sheet: _Sheet, end: float, cells: str, any_positive: bool) -> No
     for share in (0.0, 0.5, 1.0):
         tick = x + share * (length - 1)
         sheet.draw.line((tick, y + 17, tick, y + 23), fill=INK)
-        write(sheet.draw, (tick, y + 24), f"{share * end:,.6g}", _TEXT_PX - 2, align=share)
-    write(sheet.draw, (x + length + 14, y - 2), f"{cells} per mm²", _TEXT_PX)
+        write(sheet.draw, (tick, y + 24), f"{share * end:,.6g}", TEXT_PX - 2, align=share)
+    write(sheet.draw, (x + length + 14, y - 2), f"{cells} per mm²", TEXT_PX)
 
 
 def _notes(smoothing_um: float, pixel_um: float) -> str:

@@ -1,4 +1,4 @@
-"""Sections become slides to score; what cannot be applied is refused, never dropped."""
+"""Sections become slides to score or to show, with their fragments and regions; what cannot be applied is refused."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -20,14 +20,17 @@ def test_sections_become_slides_to_score() -> None:
     assert slide_tasks([ROW]) == (SlideTask(Path("s.svs"), STAIN, "s1", Mpp.square(0.25), 2),)
 
 
-def test_everything_that_cannot_be_applied_is_named_at_once() -> None:
+def test_fragments_annotations_and_sections_without_chromogen_go_along() -> None:
     unstained = SectionStain("H&E", "none", chromogen_assumed=False)
-    rows = [
-        replace(ROW, fragments=(1,), annotations=Path("a.geojson")),
-        ROW,
-        replace(ROW, slide_id="s3", stain=unstained),
-    ]
+    rows = [replace(ROW, fragments=(1, 3), annotations=Path("a.geojson")), replace(ROW, stain=unstained)]
+    first, second = slide_tasks(rows, propose_infiltrate=False)
+    assert (first.fragments, first.annotations, first.propose_infiltrate) == ((1, 3), Path("a.geojson"), False)
+    assert second.stain == unstained
+
+
+def test_everything_that_cannot_be_applied_is_named_at_once() -> None:
+    red = SectionStain("CD8", "Fast Red", chromogen_assumed=False)
     with pytest.raises(ManifestError) as caught:
-        slide_tasks(rows)
-    assert [line.split(":")[0] for line in str(caught.value).split("\n")] == ["s1", "s1", "s3"]
-    assert all(word in str(caught.value) for word in ("fragments", "annotations", "H&E"))
+        slide_tasks([replace(ROW, stain=red), ROW, replace(ROW, slide_id="s3", stain=red)])
+    assert [line.split(":")[0] for line in str(caught.value).split("\n")] == ["s1", "s3"]
+    assert "Fast Red" in str(caught.value)
