@@ -1,6 +1,5 @@
 """What runs inside a Dask worker: each job in a worker process of its own, so that a crash costs one job there too."""
 
-import os
 import threading
 
 from ihc_quant.execution.crew import Crew
@@ -82,11 +81,5 @@ def _bring_back(run: str, crew: Crew) -> None:
 def _share() -> int:
     from distributed import get_worker
 
-    return max(1, len(usable_cores()) // max(1, get_worker().state.nthreads))
-
-
-def processes_here() -> list[int]:
-    """Return the process numbers of this Dask worker and of the jobs' processes below it."""
-    import psutil
-
-    return [os.getpid(), *(child.pid for child in psutil.Process().children(recursive=True))]
+    at_once: int = get_worker().state.nthreads
+    return max(1, len(usable_cores()) // at_once)
