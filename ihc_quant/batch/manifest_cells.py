@@ -9,7 +9,14 @@ from typing import Any
 
 from ihc_quant.batch.outputs import LONGEST_NAME, folder_name
 from ihc_quant.domain.geometry import MPP_RANGE_UM, Mpp
-from ihc_quant.domain.stain import CHROMOGENS, MARKERS, SCORED_CHROMOGENS, SITES
+from ihc_quant.domain.stain import (
+    CHROMOGENS,
+    MARKERS,
+    NO_CHROMOGEN,
+    SCORED_CHROMOGENS,
+    SITES,
+    UNSTAINED_MARKER,
+)
 from ihc_quant.errors import OutputError
 
 LARGEST_WHOLE = 999_999
@@ -23,9 +30,6 @@ THICKNESS_RANGE_UM = (0.5, 100.0)
 
 LARGEST_DAY = 36_525
 """A hundred years; a date written as a number (20240131) falls outside."""
-
-UNSTAINED_MARKER, NO_CHROMOGEN = "H&E", "none"
-"""The one stain without a chromogen, and how that is written."""
 
 SPREADSHEET_ERROR = re.compile(r"#(N/A|NV|NAME\?|REF!|VALUE!|DIV/0!|NULL!|NUM!|BEZUG!|WERT!)", re.IGNORECASE)
 SCIENTIFIC = re.compile(r"\d([.,]\d+)?E\+\d+", re.IGNORECASE)

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ihc_quant.batch.manifest import MANIFEST_COLUMNS, REQUIRED_COLUMNS
-from ihc_quant.batch.manifest_cells import NO_CHROMOGEN, UNSTAINED_MARKER, CellFault, parse_cell
+from ihc_quant.batch.manifest_cells import CellFault, parse_cell
 from ihc_quant.batch.manifest_names import guess_biopsies, guess_marker, guess_site, stem_of
 from ihc_quant.batch.outputs import writing
+from ihc_quant.domain.stain import NO_CHROMOGEN, UNSTAINED_MARKER
 from ihc_quant.errors import ManifestError, OutputError
 
 SLIDE_SUFFIXES: tuple[str, ...] = (

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ihc_quant.domain.geometry import Mpp
-from ihc_quant.domain.stain import CHROMOGENS, MARKERS, SCORED_CHROMOGENS, SectionStain
+from ihc_quant.domain.stain import CHROMOGENS, MARKERS, NO_CHROMOGEN, SCORED_CHROMOGENS, UNSTAINED_MARKER, SectionStain
 from ihc_quant.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -27,6 +27,22 @@ CallBy = Annotated[str, typer.Option(help="network: positive by probability. od:
 Compartment = Annotated[str, typer.Option(help="Where density is graded: cell, nucleus or ring.")]
 MppOption = Annotated[float | None, typer.Option("--mpp", help="µm per pixel of level 0, instead of the file's.")]
 Series = Annotated[int | None, typer.Option(min=0, help="Image of a file that holds several.")]
+Fragments = Annotated[
+    str | None,
+    typer.Option(help="Tissue fragments that are this section, as numbered in the overview: 1;3. All if not given."),
+]
+Annotations = Annotated[
+    Path | None,
+    typer.Option(
+        help="GeoJSON of drawn regions, as QuPath exports it: analyse, exclude, compartments, control tissue."
+    ),
+]
+ProposeInfiltrate = Annotated[
+    bool,
+    typer.Option(
+        help="Whether the software proposes an infiltrate where none was drawn; it is marked as not reviewed."
+    ),
+]
 Workers = Annotated[int | None, typer.Option(min=1, max=256, help="Tiles worked on at once; the cores if not given.")]
 Runtime = Annotated[str, typer.Option(help="auto, torch or openvino.")]
 Precision = Annotated[
@@ -38,22 +54,46 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 
 
 def section_stain(marker: str, chromogen: str | None) -> SectionStain:
-    """Return what a section shows.
+    """Return what a section shows; H&E has no chromogen and is shown, not scored.
 
     Raises
     ------
     SettingsError
-        Where marker or chromogen are unknown or cannot be scored.
+        Where marker or chromogen are unknown, contradict each other or cannot be scored.
     """
     if marker not in MARKERS:
         raise SettingsError(f"--marker {marker}: unknown; use one of {', '.join(MARKERS)}.")
     if chromogen is not None and chromogen not in CHROMOGENS:
         raise SettingsError(f"--chromogen {chromogen}: unknown; use one of {', '.join(CHROMOGENS)}.")
+    if marker == UNSTAINED_MARKER or chromogen == NO_CHROMOGEN:
+        if marker != UNSTAINED_MARKER:
+            raise SettingsError(f"--chromogen {NO_CHROMOGEN}: only {UNSTAINED_MARKER} has none; state the chromogen.")
+        if chromogen not in (None, NO_CHROMOGEN):
+            raise SettingsError(f"--marker {marker}: it has no chromogen; leave --chromogen out.")
+        return SectionStain(marker, NO_CHROMOGEN, chromogen_assumed=False)
     if chromogen is not None and chromogen not in SCORED_CHROMOGENS:
         raise SettingsError(
             f"--chromogen {chromogen}: cannot be scored yet; only DAB can, scored as DAB it would be wrong."
         )
     return SectionStain(marker, chromogen or "DAB", chromogen_assumed=chromogen is None)
+
+
+def fragment_numbers(fragments: str | None) -> tuple[int, ...]:
+    """Return the fragments of a section; empty for all.
+
+    Raises
+    ------
+    SettingsError
+        Where they are no numbers of fragments.
+    """
+    if fragments is None:
+        return ()
+    from ihc_quant.batch.manifest_cells import CellFault, parse_cell
+
+    try:
+        return tuple(parse_cell("fragments", fragments.strip()))
+    except CellFault as fault:
+        raise SettingsError(f"--fragments: {fault}.") from fault
 
 
 def square_mpp(mpp: float | None) -> Mpp | None:

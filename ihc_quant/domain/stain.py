@@ -12,6 +12,9 @@ SITES: tuple[str, ...] = ("skin", "lymph_node", "other")
 CHROMOGENS: tuple[str, ...] = ("DAB", "AEC", "Fast Red", "magenta", "other", "none")
 """Chromogens that may be recorded; H&E has none."""
 
+UNSTAINED_MARKER = "H&E"
+"""The one of ``MARKERS`` that has no chromogen."""
+
 NO_CHROMOGEN = "none"
 """Of sections that are shown and not scored, as H&E."""
 

@@ -1,8 +1,8 @@
 """What became of one slide, in plain lines for a terminal."""
 
-from ihc_quant.domain.outcome import Failed, NoTissue, Scored, Shown, SlideOutcome
+from ihc_quant.domain.outcome import WHOLE, Failed, NoTissue, Scored, Shown, SlideOutcome
 from ihc_quant.domain.provenance import RESEARCH_USE_ONLY
-from ihc_quant.domain.score import Estimate
+from ihc_quant.domain.score import Estimate, MarkerScore
 from ihc_quant.report.doubts import doubts
 from ihc_quant.report.figures import (
     format_area,
@@ -46,9 +46,10 @@ def _scored_lines(outcome: Scored) -> list[str]:
     score = outcome.score
     counts = score.counts
     cells = positive_cells(score.marker)
+    where = "tissue" if outcome.region == WHOLE else f"the {outcome.region.label}"
     lines = [
         f"  {cells}: {format_count(counts.positive)} of {format_count(counts.total)} cells "
-        f"on {format_area(counts.area_um2)} of tissue",
+        f"on {format_area(counts.area_um2)} of {where}",
         _estimate_line("percent positive", score.positive_fraction),
         _estimate_line("density", score.positive_density_per_mm2),
         _estimate_line("H-score", score.h_score),
@@ -56,8 +57,29 @@ def _scored_lines(outcome: Scored) -> list[str]:
         f"2+ {format_count(counts.two_plus)}, 3+ {format_count(counts.three_plus)} (cuts not validated)",
     ]
     lines += [f"  {name}: {words}" for name, words in doubts(score)]
+    lines += [line for part in outcome.compartments for line in _part_lines(part.region.label, part.score)]
+    if outcome.control is not None:
+        lines += _part_lines("control tissue, not the patient's", outcome.control)
+    if outcome.hot_spot is not None:
+        size = f"{outcome.hot_spot.side_um**2 / 1e6:.2g} mm²"
+        lines.append(_estimate_line(f"densest {size} of the analysed tissue", outcome.hot_spot.density_per_mm2))
+    lines += [f"  not analysed: {format_area(left.area_um2)}, {left.cause}" for left in outcome.left_out]
+    if outcome.annotations is not None:
+        lines += [f"  annotations: {outcome.annotations.regions} drawn areas"]
+        lines += [f"  note: {sentence}" for sentence in outcome.annotations.notes]
+    lines += [f"  note: {sentence}" for sentence in outcome.notes]
     lines += [f"  weights: {outcome.provenance.weights_name}; licence: {outcome.provenance.weights_licence}"]
     return lines + [f"  caution: {caution}" for caution in score.cautions]
+
+
+def _part_lines(name: str, score: MarkerScore) -> list[str]:
+    counts = score.counts
+    return [
+        f"  {name}: {format_count(counts.positive)} of {format_count(counts.total)} cells on "
+        f"{format_area(counts.area_um2)}",
+        "  " + _estimate_line("percent positive", score.positive_fraction),
+        "  " + _estimate_line("density", score.positive_density_per_mm2),
+    ]
 
 
 def _estimate_line(name: str, estimate: Estimate) -> str:
