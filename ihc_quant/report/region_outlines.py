@@ -79,7 +79,7 @@ def draw_regions(canvas: NDArray[np.uint8], regions: Sequence[Region], grid: Gri
 def name_regions(
     draw: ImageDraw.ImageDraw, corner: tuple[int, int], regions: Sequence[Region], grid: Grid, panel: Panel
 ) -> None:
-    """Write the name of each kind into its largest region.
+    """Write the name of each kind into its largest region; one for which there is no room stands in the key alone.
 
     Parameters
     ----------
@@ -94,17 +94,27 @@ def name_regions(
     largest: dict[tuple[RegionKind, bool], Region] = {}
     for region in sorted(regions, key=lambda one: float(one.area_l0.area)):
         largest[region.kind, region.proposed] = region
-    for (kind, proposed), region in largest.items():
-        part = max(shapely.get_parts(region.area_l0), key=lambda piece: float(piece.area))
-        inside = shapely.intersection(part, _slide_box(grid, panel))
-        if inside.is_empty:
+    taken: list[tuple[float, float, float, float]] = []
+    smaller = shapely.MultiPolygon()
+    for (kind, proposed), region in sorted(largest.items(), key=lambda one: float(one[1].area_l0.area)):
+        # A name stands where its region is not covered by a smaller one, which has a name of its own.
+        seen = shapely.intersection(region.area_l0, _slide_box(grid, panel))
+        clear = shapely.difference(seen, smaller)
+        smaller = shapely.union(smaller, region.area_l0)
+        if seen.is_empty:
             continue
-        point = inside.representative_point()
+        part = max(shapely.get_parts(seen if clear.is_empty else clear), key=lambda piece: float(piece.area))
+        point = part.representative_point()
         name = WORDS.get(kind, kind.value) + (" (proposed)" if proposed else "")
         half = width(name, TEXT_PX) / 2
         x = min(max(point.x / grid.scale_x * panel.scale, half + 4), max(panel.width - half - 4, half + 4))
         y = min(max(point.y / grid.scale_y * panel.scale, TEXT_PX), panel.height - TEXT_PX)
-        write(draw, (corner[0] + x, corner[1] + y - TEXT_PX / 2), name, TEXT_PX, align=0.5, halo=True)
+        for shift in (0, 1, -1, 2, -2):
+            box = (x - half, y + (shift - 0.5) * TEXT_PX, x + half, y + (shift + 0.5) * TEXT_PX)
+            if not any(_overlap(box, other) for other in taken):
+                taken.append(box)
+                write(draw, (corner[0] + x, corner[1] + box[1]), name, TEXT_PX, align=0.5, halo=True)
+                break
 
 
 def key_height_px(regions: Sequence[Region], panel_width_px: int) -> int:
@@ -156,6 +166,10 @@ def _dashes(ring: NDArray[np.float64]) -> list[NDArray[np.float64]]:
         at = np.concatenate([[begin], along[(along > begin) & (along < end)], [end]])
         dashes.append(np.stack([np.interp(at, along, ring[:, axis]) for axis in (0, 1)], axis=1))
     return dashes
+
+
+def _overlap(one: tuple[float, float, float, float], other: tuple[float, float, float, float]) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
 def _slide_box(grid: Grid, panel: Panel) -> shapely.Polygon:
