@@ -1,125 +1,109 @@
-"""The slides of a biopsy become one report."""
+"""The sections of a biopsy become one report: what they say together, what is recorded of them, what is flagged."""
 
-import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ihc_quant.batch.block_store import BLOCKS_FILE, read_blocks
 from ihc_quant.batch.cell_store import reading
 from ihc_quant.batch.flags import biopsy_flags
 from ihc_quant.batch.manifest import ManifestRow
-from ihc_quant.batch.measurement import WeightsUsed, read_slide_json
-from ihc_quant.batch.outputs import RESULT_FILE, SLIDES_FOLDER, folder_name, write_whole
-from ihc_quant.batch.slide_job import SlideRun
-from ihc_quant.domain.biopsy import BiopsyReport
+from ihc_quant.batch.measurement import Measurement, read_slide_json
+from ihc_quant.batch.outputs import SLIDES_FOLDER, folder_name
+from ihc_quant.batch.panel import Blocks, biopsy_panel
+from ihc_quant.batch.section_records import scan_record, section_records
+from ihc_quant.domain.biopsy import BiopsyReport, SectionRecord
 from ihc_quant.domain.outcome import Failed, SlideOutcome
-from ihc_quant.report.biopsy_page import SlidePictures, render_biopsy
-from ihc_quant.report.report_json import outcome_from_json, report_json
 
 
-def write_biopsies(rows: Sequence[ManifestRow], runs: Mapping[str, SlideRun], out: Path) -> list[Path]:
-    """Write ``report.html`` and ``report.json`` of every biopsy of a manifest.
+@dataclass(frozen=True, slots=True)
+class SectionResults:
+    """What lies in the folder of a section's results.
+
+    Attributes
+    ----------
+    outcome : SlideOutcome
+    measurement : Measurement
+    blocks : sequence of BlockCounts, or None
+        Of the outcome's parts.
+    """
+
+    outcome: SlideOutcome
+    measurement: Measurement
+    blocks: Blocks
+
+
+def bare_biopsies(rows: Sequence[ManifestRow], outcomes: Mapping[str, SlideOutcome]) -> list[BiopsyReport]:
+    """Return the biopsies of a manifest in its order, with what the manifest says and no figures yet.
 
     Parameters
     ----------
     rows : sequence of ManifestRow
         The sections, in the order in which the reports show them.
-    runs : mapping of slide_id to SlideRun
-        What became of each; their results lie in ``out``.
+    outcomes : mapping of slide_id to SlideOutcome
+        One for each row.
+    """
+    records = section_records(rows)
+    biopsies = []
+    for biopsy_id in dict.fromkeys(row.biopsy_id for row in rows):
+        sections = [row for row in rows if row.biopsy_id == biopsy_id]
+        biopsies.append(
+            BiopsyReport(
+                biopsy_id,
+                sections[0].patient_id,
+                sections[0].site,
+                tuple(outcomes[row.slide_id] for row in sections),
+                sections=tuple(records[row.slide_id] for row in sections),
+                biopsy_day=sections[0].biopsy_day,
+            )
+        )
+    return biopsies
+
+
+def complete_report(bare: BiopsyReport, out: Path) -> BiopsyReport:
+    """Return the report of a biopsy by the results of its sections as they are now.
+
+    Parameters
+    ----------
+    bare : BiopsyReport
+        Its sections and what the manifest records of them; outcomes, flags and figures are those of now. A section
+        that failed stays so: in its folder may lie the results of a run before that one.
     out : Path
         Output folder of the run.
 
-    Returns
-    -------
-    list of Path
-        The pages, in the order of the manifest.
+    Raises
+    ------
+    OutputError
+        Where results of a section cannot be read back.
+    """
+    found = [None if isinstance(one, Failed) else read_results(slide_folder(one, out)) for one in bare.outcomes]
+    outcomes = tuple(earlier if now is None else now.outcome for earlier, now in zip(bare.outcomes, found, strict=True))
+    manifest = bare.sections or tuple(SectionRecord(outcome.slide_id) for outcome in outcomes)
+    records = tuple(
+        replace(record, scan={} if now is None else scan_record(now.measurement))
+        for record, now in zip(manifest, found, strict=True)
+    )
+    results = {now.outcome.slide_id: now for now in found if now is not None}
+    blocks = {slide_id: now.blocks for slide_id, now in results.items()}
+    with reading(out):  # blocks of other cells than the scores'
+        panel = biopsy_panel(bare.biopsy_id, bare.site, outcomes, records, blocks)
+    report = replace(bare, outcomes=outcomes, sections=records, panel=panel, flags=())
+    return replace(report, flags=biopsy_flags(report, {name: now.measurement for name, now in results.items()}))
+
+
+def read_results(folder: Path) -> SectionResults:
+    """Return the results in a section's folder.
 
     Raises
     ------
     OutputError
-        Where a report cannot be written.
+        Where they are missing or cannot be read back.
     """
-    pages = []
-    for biopsy_id in dict.fromkeys(row.biopsy_id for row in rows):
-        sections = [row for row in rows if row.biopsy_id == biopsy_id]
-        outcomes = tuple(runs[row.slide_id].outcome for row in sections)
-        flags = biopsy_flags(sections) + _weights_flags(outcomes, out)
-        report = BiopsyReport(biopsy_id, sections[0].patient_id, sections[0].site, outcomes, flags)
-        pages.append(_write_report(report, out))
-    return pages
+    outcome, measurement, _ = read_slide_json(folder)
+    blocks = read_blocks(folder) if (folder / BLOCKS_FILE).is_file() else None
+    return SectionResults(outcome, measurement, blocks)
 
 
-def rewrite_biopsies(out: Path) -> list[Path]:
-    """Write the reports of a run again, from its earlier reports and its slides' results of now.
-
-    Returns
-    -------
-    list of Path
-        The pages; none where the run wrote no reports.
-
-    Raises
-    ------
-    OutputError
-        Where earlier results cannot be read back, or a report cannot be written.
-    """
-    pages = []
-    for path in sorted((out / "biopsies").glob("[!.]*/report.json")):
-        with reading(path):
-            values = json.loads(path.read_text(encoding="utf-8"))
-            earlier = [outcome_from_json(outcome) for outcome in values["outcomes"]]
-            report = BiopsyReport(
-                values["biopsy_id"],
-                values["patient_id"],
-                values["site"],
-                tuple(_outcome_now(outcome, out) for outcome in earlier),
-                tuple(values["flags"]),
-            )
-        pages.append(_write_report(report, out))
-    return pages
-
-
-def _weights_flags(outcomes: Sequence[SlideOutcome], out: Path) -> tuple[str, ...]:
-    """Return for each set of weights that was used what it was tested on."""
-    used = [
-        read_slide_json(_slide_folder(outcome, out))[1].weights
-        for outcome in outcomes
-        if not isinstance(outcome, Failed)
-    ]
-    return tuple(dict.fromkeys(map(weights_flag, used)))
-
-
-def weights_flag(weights: WeightsUsed) -> str:
-    """Return what weights were tested on, and which weights that were if not these themselves."""
-    tested = f"Weights {weights.name} were tested on {weights.validated_for}."
-    return f"{tested} The figures are those of {weights.figures_of}." if weights.figures_of else tested
-
-
-def _outcome_now(earlier: SlideOutcome, out: Path) -> SlideOutcome:
-    """Return what a slide's results say now; what was said earlier where it has none, or failed.
-
-    In the folder of a slide that failed may lie the results of a run before that one.
-    """
-    if isinstance(earlier, Failed):
-        return earlier
-    folder = _slide_folder(earlier, out)
-    return read_slide_json(folder)[0] if (folder / RESULT_FILE).is_file() else earlier
-
-
-def _slide_folder(outcome: SlideOutcome, out: Path) -> Path:
+def slide_folder(outcome: SlideOutcome, out: Path) -> Path:
+    """Return the folder of a section's results."""
     return out / SLIDES_FOLDER / folder_name(outcome.slide_id)
-
-
-def _write_report(report: BiopsyReport, out: Path) -> Path:
-    """Write the report of a biopsy and return its page."""
-    pictures = {}
-    for outcome in report.outcomes:
-        if not isinstance(outcome, Failed):
-            folder = _slide_folder(outcome, out)
-            with reading(folder):
-                pictures[outcome.slide_id] = SlidePictures(
-                    (folder / "overview.png").read_bytes(), (folder / "gallery.png").read_bytes()
-                )
-    target = out / "biopsies" / folder_name(report.biopsy_id)
-    text = json.dumps(report_json(report), indent=2, ensure_ascii=False, allow_nan=False)
-    write_whole(target / "report.json", (text + "\n").encode())
-    write_whole(target / "report.html", render_biopsy(report, pictures).encode())
-    return target / "report.html"

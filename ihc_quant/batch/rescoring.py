@@ -4,13 +4,13 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from ihc_quant.batch.biopsies import rewrite_biopsies
 from ihc_quant.batch.cell_store import CellWriter, read_metadata, read_tiles
-from ihc_quant.batch.derivation import CELLS_FILE, called, derive
+from ihc_quant.batch.derivation import CELLS_FILE, called, derive, show
 from ihc_quant.batch.exporting import GEOJSON_FILE
 from ihc_quant.batch.measurement import read_slide_json
 from ihc_quant.batch.outputs import RESULT_FILE, SLIDES_FOLDER, whole_folder, writing
-from ihc_quant.domain.outcome import SlideOutcome
+from ihc_quant.batch.reports import rewrite_reports
+from ihc_quant.domain.outcome import Shown, SlideOutcome
 from ihc_quant.errors import OutputError
 from ihc_quant.scoring.calls import CallRule, call_cells
 
@@ -56,11 +56,13 @@ def rescore(out: Path, rule_for: Callable[[float], CallRule]) -> list[SlideOutco
     finally:
         # A page must not go on showing the figures of earlier settings, also where a later slide stopped the run.
         if home.name == SLIDES_FOLDER:
-            rewrite_biopsies(home.parent)
+            rewrite_reports(home.parent)
 
 
 def rescore_slide(folder: Path, rule_for: Callable[[float], CallRule]) -> SlideOutcome:
     """Call and score the cells of a slide again; its folder changes whole or not at all.
+
+    Of a section that is shown and not scored only the picture is drawn again.
 
     Parameters
     ----------
@@ -74,7 +76,12 @@ def rescore_slide(folder: Path, rule_for: Callable[[float], CallRule]) -> SlideO
     OutputError
         Where the results cannot be read or written.
     """
-    _, measurement, timings = read_slide_json(folder)
+    earlier, measurement, timings = read_slide_json(folder)
+    if isinstance(earlier, Shown):
+        with whole_folder(folder) as fresh:
+            with writing(folder):
+                shutil.copytree(folder, fresh, dirs_exist_ok=True)
+            return show(fresh, measurement, timings)
     rule = rule_for(measurement.weights.positive_threshold)
     metadata = called(read_metadata(folder / CELLS_FILE), rule)
     with whole_folder(folder) as fresh:

@@ -13,6 +13,9 @@ from ihc_quant.scoring.clinical_join import BloodFigure
 COHORT_RATIOS: tuple[str, ...] = ("CD4:CD8", "CCR4:CD4")
 """Density ratios of serial sections with columns of their own."""
 
+BETWEEN = " | "
+"""Stands between the sentences of one cell."""
+
 Kind = Literal["text", "integer", "number", "truth"]
 Cell = str | int | float | bool | None
 
@@ -24,8 +27,6 @@ class CohortEntry:
     Attributes
     ----------
     report : BiopsyReport
-    biopsy_day : int or None
-        Days since the first infusion; None where not recorded.
     ratios : mapping of name to Estimate
         Density ratios under the names of ``COHORT_RATIOS``.
     schemes : mapping of scheme id to text
@@ -39,7 +40,6 @@ class CohortEntry:
     """
 
     report: BiopsyReport
-    biopsy_day: int | None = None
     ratios: Mapping[str, Estimate] = field(default_factory=dict)
     schemes: Mapping[str, str] = field(default_factory=dict)
     blood: tuple[BloodFigure, ...] = ()

@@ -10,6 +10,9 @@ from ihc_quant.scoring.score import h_score, positive_density_per_mm2, positive_
 MEASUREMENT_METHOD = "sampling + measurement"
 """How the method of an interval begins that holds the network's own error too; others hold sampling alone."""
 
+INFILTRATE = "infiltrate"
+"""Kind of the region that has columns of its own."""
+
 NO_SECTION = "no section"
 INCOMPLETE = "incomplete"
 SCORED = "scored"
@@ -36,17 +39,39 @@ def marker_figures(marker: str, outcomes: Sequence[SlideOutcome]) -> MarkerFigur
     Returns
     -------
     MarkerFigures
-        Without figures where one of the marker's sections was not scored: the rest would be a smaller biopsy.
+        Without figures where one of the marker's sections was not scored: the rest would be a smaller biopsy. Those of
+        the infiltrate begin with ``"infiltrate_"`` and are there where every section has one of the same origin.
     """
     sections = [outcome for outcome in outcomes if outcome.stain.marker == marker]
-    scores = [outcome.score for outcome in sections if isinstance(outcome, Scored)]
-    complete = len(scores) == len(sections)
+    scored = [outcome for outcome in sections if isinstance(outcome, Scored)]
+    complete = len(scored) == len(sections)
     status = NO_SECTION if not sections else SCORED if complete else INCOMPLETE
     cells: dict[str, str | int | float | bool] = {"sections": len(sections), "status": status}
-    if not scores or not complete:
+    if not scored or not complete:
         return MarkerFigures(cells)
+    figures, intervals, notes = _figures([outcome.score for outcome in scored])
+    notes = [caution for outcome in scored for caution in outcome.score.cautions] + notes
+    of_infiltrate, more_intervals, more_notes = _infiltrate(scored)
+    cells |= figures | of_infiltrate
+    if len(scored) > 1:
+        notes.append(SEVERAL.format(len(scored)))
+    if intervals:
+        cells["intervals_reliable"] = all(interval.reliable for interval in intervals)
+    notes += [f"{interval.method}: {interval.note}" for interval in intervals if interval.note]
+    notes += more_notes
+    notes += [f"infiltrate: {each.method}: {each.note}" for each in more_intervals if each.note]
+    cells["left_out_mm2"] = sum(left.area_um2 for outcome in scored for left in outcome.left_out) / 1e6
+    notes += _hot_spot(scored, cells)
+    notes += [outcome.score.network_error.statement for outcome in scored]
+    if notes:
+        cells["notes"] = " | ".join(dict.fromkeys(notes))
+    return MarkerFigures(cells)
+
+
+def _figures(scores: Sequence[MarkerScore]) -> tuple[dict[str, int | float], list[Interval], list[str]]:
+    """Return the figures of the sections together, their intervals where there is one section, and what to note."""
     counts = sum((score.counts for score in scores), CellCounts())
-    cells |= {
+    cells: dict[str, int | float] = {
         "cells": counts.total,
         "positive_cells": counts.positive,
         "one_plus": counts.one_plus,
@@ -54,7 +79,7 @@ def marker_figures(marker: str, outcomes: Sequence[SlideOutcome]) -> MarkerFigur
         "three_plus": counts.three_plus,
         "area_mm2": counts.area_um2 / 1e6,
     }
-    notes = [caution for score in scores for caution in score.cautions]
+    notes: list[str] = []
     intervals: list[Interval] = []
     for name, of_scores, of_counts in (
         ("positive_fraction", [score.positive_fraction for score in scores], positive_fraction(counts)),
@@ -67,19 +92,38 @@ def marker_figures(marker: str, outcomes: Sequence[SlideOutcome]) -> MarkerFigur
             intervals += of_scores[0].intervals
         elif of_counts is not None and any(estimate.value is not None for estimate in of_scores):
             cells[name] = of_counts
-    if len(scores) > 1:
-        notes.append(SEVERAL.format(len(scores)))
+    return cells, intervals, notes
+
+
+def _infiltrate(scored: Sequence[Scored]) -> tuple[dict[str, str | int | float | bool], list[Interval], list[str]]:
+    """Return the figures of the infiltrate, their intervals, and what to note."""
+    parts = [[part for part in outcome.compartments if part.region.kind == INFILTRATE] for outcome in scored]
+    having = [found[0] for found in parts if len(found) == 1]
+    origins = list(dict.fromkeys(part.region.origin for part in having))
+    if not having:
+        return {}, [], []
+    if len(having) < len(scored) or len(origins) > 1:
+        return {}, [], ["infiltrate: not every section has one of the same origin, so that none is given"]
+    figures, intervals, notes = _figures([part.score for part in having])
+    cells: dict[str, str | int | float | bool] = {f"infiltrate_{name}": value for name, value in figures.items()}
+    cells["infiltrate_origin"] = "drawn" if origins[0] == "drawn" else "proposed, not reviewed"
     if intervals:
-        cells["intervals_reliable"] = all(interval.reliable for interval in intervals)
-        notes += [f"{interval.method}: {interval.note}" for interval in intervals if interval.note]
-    notes += _known_error(scores)
-    if notes:
-        cells["notes"] = " | ".join(dict.fromkeys(notes))
-    return MarkerFigures(cells)
+        cells["infiltrate_intervals_reliable"] = all(interval.reliable for interval in intervals)
+    cautions = [caution for part in having for caution in part.score.cautions]
+    return cells, intervals, [f"infiltrate: {note}" for note in (*cautions, *notes)]
 
 
-def _known_error(scores: Sequence[MarkerScore]) -> list[str]:
-    return [score.network_error.statement for score in scores]
+def _hot_spot(scored: Sequence[Scored], cells: dict[str, str | int | float | bool]) -> list[str]:
+    """Add the hot spot's density where there is one section, and return what to note."""
+    spots = [outcome.hot_spot.density_per_mm2 for outcome in scored if outcome.hot_spot is not None]
+    if not spots:
+        return []
+    if len(scored) > 1:
+        return ["hot spot: several sections, which are not averaged; their report gives each"]
+    if spots[0].value is None:
+        return [f"hot spot: {spots[0].reason}"]
+    cells["hot_spot_density_per_mm2"] = spots[0].value
+    return []
 
 
 def _with_limits(name: str, estimate: Estimate) -> dict[str, float]:

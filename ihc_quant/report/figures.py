@@ -57,12 +57,14 @@ def format_estimate(estimate: Estimate) -> str:
     '12.3 %'
     >>> format_estimate(Estimate(1234.5, "cells/mm²"))
     '1,234 cells/mm²'
+    >>> format_estimate(Estimate(1.256, "ratio"))
+    '1.26'
     >>> format_estimate(Estimate(None, "fraction", reason="no cells were found"))
     'not evaluable: no cells were found'
     """
     if estimate.value is None:
         return f"not evaluable: {estimate.reason}"
-    unit = {"fraction": " %", "H-score": ""}.get(estimate.unit, f" {estimate.unit}")
+    unit = {"fraction": " %", "H-score": "", "ratio": ""}.get(estimate.unit, f" {estimate.unit}")
     return f"{_printed(estimate.value, estimate)}{unit}"
 
 
@@ -160,6 +162,8 @@ def one_line(text: str) -> str:
     >>> one_line("a\x1b[31m\nb")
     'a [31m b'
     """
+    if text.isprintable():  # pictures as text are megabytes long
+        return text
     return "".join(character if character.isprintable() else " " for character in text)
 
 
@@ -169,6 +173,8 @@ def _printed(value: float, estimate: Estimate) -> str:
         return _percent(100 * value, 2 if estimate.value is not None and 0 < estimate.value < 0.01 else 1)
     # Where nothing was found the upper bound says how finely it was measured.
     reference = abs(estimate.value or max((interval.high for interval in estimate.intervals), default=0.0))
+    if estimate.unit == "ratio":
+        return _number(value, 1 if reference >= 10 else 2)
     if estimate.unit == "H-score":
         return _number(value, 0 if reference >= 10 else 1)
     return _number(value, 0 if reference >= 100 else 1 if reference >= 1 else 2)

@@ -42,7 +42,7 @@ def outcome_json(outcome: SlideOutcome) -> dict[str, Any]:
     ValueError
         Where a setting is not a JSON value or a number is not finite.
     """
-    return {"outcome": OUTCOME_NAMES[type(outcome)], **_plain(outcome)}
+    return {"outcome": OUTCOME_NAMES[type(outcome)], **plain_json(outcome)}
 
 
 def outcome_from_json(values: Mapping[str, Any]) -> SlideOutcome:
@@ -74,15 +74,15 @@ def report_json(report: BiopsyReport) -> dict[str, Any]:
     return {
         "schema": REPORT_SCHEMA,
         "notice": RESEARCH_USE_ONLY,
-        "biopsy_id": _plain(report.biopsy_id),
-        "patient_id": _plain(report.patient_id),
-        "site": _plain(report.site),
+        "biopsy_id": plain_json(report.biopsy_id),
+        "patient_id": plain_json(report.patient_id),
+        "site": plain_json(report.site),
         "biopsy_day": report.biopsy_day,
         "complete": report.complete,
-        "missing": _plain(report.missing),
-        "flags": _plain(report.flags),
-        "panel": _plain(report.panel),
-        "sections": _plain(report.sections),
+        "missing": plain_json(report.missing),
+        "flags": plain_json(report.flags),
+        "panel": plain_json(report.panel),
+        "sections": plain_json(report.sections),
         "outcomes": [outcome_json(outcome) for outcome in report.outcomes],
     }
 
@@ -140,16 +140,22 @@ def _validated(adapter: TypeAdapter[Any], values: Mapping[str, Any], name: str, 
         raise OutputError(f"{what} holds a value that is not JSON ({error}); {cure}.") from error
 
 
-def _plain(value: object) -> Any:
-    """Return dataclasses, mappings and tuples as JSON values, floats unchanged."""
+def plain_json(value: object) -> Any:
+    """Return dataclasses, mappings and tuples as JSON values, floats unchanged.
+
+    Raises
+    ------
+    ValueError
+        Where something is not a JSON value or a number is not finite.
+    """
     if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+        return {field.name: plain_json(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):
         if not all(isinstance(key, str) for key in value):
             raise ValueError("keys of a JSON object are strings")
-        return {key: _plain(value[key]) for key in sorted(value)}
+        return {key: plain_json(value[key]) for key in sorted(value)}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain_json(item) for item in value]
     if isinstance(value, str):
         # Lone surrogates, as odd file names have, cannot be written as UTF-8; each becomes a question mark.
         return value.encode("utf-8", "replace").decode("utf-8")

@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from ihc_quant.batch.biopsies import weights_flag
+from ihc_quant.batch.flags import weights_flag
 from ihc_quant.batch.measurement import read_slide_json
 from ihc_quant.batch.rescoring import rescore_slide
 from ihc_quant.domain.measurement_error import MeasurementError

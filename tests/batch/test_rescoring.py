@@ -12,12 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ihc_quant.batch.biopsies import write_biopsies
 from ihc_quant.batch.cell_store import read_metadata
 from ihc_quant.batch.manifest import ManifestRow
 from ihc_quant.batch.measurement import read_slide_json
+from ihc_quant.batch.reports import write_reports
 from ihc_quant.batch.rescoring import rescore, rescore_slide, slide_folders
-from ihc_quant.batch.slide_job import SlideRun
 from ihc_quant.domain.outcome import Failed, NoTissue, Scored
 from ihc_quant.domain.stain import SectionStain
 from ihc_quant.errors import OutputError
@@ -177,7 +176,7 @@ def test_a_failed_section_does_not_come_back_from_an_earlier_run(results: Path) 
     out = results.parents[1]
     row = ManifestRow(results.name, "b", "p", "skin", CCR4, Path("gone.tif"), None, None, ())
     failed = Failed(results.name, CCR4, "the file is empty; copy it anew from its source")
-    write_biopsies([row], {results.name: SlideRun(failed, None)}, out)
+    write_reports([row], {results.name: failed}, out)
     page = (out / "biopsies" / "b" / "report.html").read_bytes()
     rescore(out, lambda _: CallRule(p_threshold=0.9))
     assert (out / "biopsies" / "b" / "report.html").read_bytes() == page

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -45,8 +46,7 @@ BLOOD = ClinicalTable(
 def entry_with_blood(report: BiopsyReport) -> CohortEntry:
     ratio = Estimate(1.25, "ratio", (Interval(0.9, 1.7, 0.95, "bootstrap"),))
     return CohortEntry(
-        report,
-        -14,
+        replace(report, biopsy_day=-14),
         {"CCR4:CD4": ratio, "CD4:CD8": Estimate(None, "ratio", reason="no CD8 section")},
         {"kobe-10": "indeterminate"},
         join_blood(BLOOD, report.patient_id, -14),
@@ -127,14 +127,14 @@ def test_several_sections_are_a_ratio_of_sums(scored: Scored, failed: Failed, wi
 
 
 def test_formulas_stay_text_and_negative_numbers_stay_numbers(scored: Scored) -> None:
-    report = BiopsyReport('=HYPERLINK("http://x")', "-7", "skin", (scored,), ("+1 flag", "x;@SUM(A1)"))
-    text = cohort_csv([CohortEntry(report, -14)], COLUMNS)
+    report = BiopsyReport('=HYPERLINK("http://x")', "-7", "skin", (scored,), ("+1 flag", "x;@SUM(A1)"), biopsy_day=-14)
+    text = cohort_csv([CohortEntry(report)], COLUMNS)
     assert ",-14," in text
-    row = row_of(CohortEntry(report, -14))
+    row = row_of(CohortEntry(report))
     assert (row["biopsy_id"], row["patient_id"]) == ('\'=HYPERLINK("http://x")', "'-7")
     assert row["flags"] == "'+1 flag | x;'@SUM(A1)"
     assert [restore(row[name]) for name in ("biopsy_id", "patient_id")] == [report.biopsy_id, report.patient_id]
-    assert cohort_arrow([CohortEntry(report, -14)], COLUMNS)["biopsy_id"].to_pylist() == [report.biopsy_id]
+    assert cohort_arrow([CohortEntry(report)], COLUMNS)["biopsy_id"].to_pylist() == [report.biopsy_id]
 
 
 odd = st.text(alphabet="=+-@＝'\";, |\t\r\naé", max_size=12)

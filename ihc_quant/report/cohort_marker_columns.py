@@ -1,0 +1,84 @@
+"""The cohort's columns of one marker: all that was analysed, the infiltrate, the hot spot, what was left out."""
+
+from collections.abc import Iterator
+from functools import partial
+
+from ihc_quant.report.cohort_entry import Cell, CohortColumn, CohortEntry, Kind
+from ihc_quant.report.cohort_marker import marker_figures
+
+GRADES = (("1+", "one_plus"), ("2+", "two_plus"), ("3+", "three_plus"))
+
+
+def marker_columns(marker: str) -> Iterator[CohortColumn]:
+    """Return the columns of a marker; its name in small letters stands in front of theirs."""
+    cells = f"{marker}+ cells"
+    uncounted = f"no {marker} section, or not every one of them was scored"
+    no_infiltrate = f"{uncounted}, or not every one has an infiltrate of the same origin"
+    yield _column(marker, "sections", "integer", "sections", f"sections stained for {marker}", "never")
+    yield _column(
+        marker, "status", "text", "", "scored; incomplete: one of its sections was not scored; no section", "never"
+    )
+    yield from _counts(marker, "", "", uncounted)
+    for grade, name in GRADES:
+        yield _column(marker, name, "integer", "cells", f"{cells} of grade {grade} (cuts not validated)", uncounted)
+    yield _column(marker, "area_mm2", "number", "mm²", "tissue analysed", uncounted)
+    yield from _estimates(marker, "", "the tissue analysed", uncounted)
+    yield from _reliable(marker, "")
+    yield _column(
+        marker, "hot_spot_density_per_mm2", "number", "cells/mm²",
+        f"{cells} in the window of 0.2 mm² where they are densest; the highest of many, so without an interval",
+        f"{uncounted}, several sections, or no such window",
+    )  # fmt: skip
+    yield _column(marker, "left_out_mm2", "number", "mm²", "tissue found and not analysed", uncounted)
+    yield _column(
+        marker, "infiltrate_origin", "text", "",
+        "drawn: a person drew or confirmed it; proposed, not reviewed: the software found it",
+        no_infiltrate,
+    )  # fmt: skip
+    yield from _counts(marker, "infiltrate_", " of the infiltrate", no_infiltrate)
+    yield _column(marker, "infiltrate_area_mm2", "number", "mm²", "tissue of the infiltrate", no_infiltrate)
+    yield from _estimates(marker, "infiltrate_", "the infiltrate", no_infiltrate)
+    yield from _reliable(marker, "infiltrate_")
+    yield _column(
+        marker, "notes", "text", "", "what must stand beside the figures, and why some are missing", "nothing to say"
+    )
+
+
+def _counts(marker: str, prefix: str, where: str, missing: str) -> Iterator[CohortColumn]:
+    yield _column(marker, f"{prefix}cells", "integer", "cells", f"all nucleated cells{where}, the denominator", missing)
+    yield _column(
+        marker, f"{prefix}positive_cells", "integer", "cells", f"{marker}+ cells of any grade{where}", missing
+    )
+
+
+def _estimates(marker: str, prefix: str, where: str, uncounted: str) -> Iterator[CohortColumn]:
+    """Return three figures over one region, each with the limits of its intervals."""
+    absent = f"{uncounted}, or not evaluable ({marker.lower()}_notes says why)"
+    no_interval = f"{absent}; no such interval could be given; or several sections, whose reports have intervals"
+    for figure, unit, meaning in (
+        ("positive_fraction", "fraction of all nucleated cells, 0 to 1", f"{marker}+ cells over all nucleated cells"),
+        ("density_per_mm2", "cells/mm²", f"{marker}+ cells over {where}"),
+        ("h_score", "H-score, 0 to 300", "(1 · 1+ cells + 2 · 2+ cells + 3 · 3+ cells) / all cells × 100"),
+    ):
+        of_region = f"{meaning}, of the infiltrate" if prefix and figure != "density_per_mm2" else meaning
+        yield _column(marker, f"{prefix}{figure}", "number", unit, of_region, absent)
+        for end, outer in (("low", "lowest"), ("high", "highest")):
+            says = f"{outer} limit of its intervals of sampling alone (95 % unless the settings say otherwise)"
+            yield _column(marker, f"{prefix}{figure}_sampling_{end}", "number", unit, says, no_interval)
+            if figure == "positive_fraction":
+                says = "limit of its interval of sampling and the network's own error together"
+                unknown = f"{no_interval}; or the network's own error is not known"
+                yield _column(marker, f"{prefix}{figure}_measurement_{end}", "number", unit, says, unknown)
+
+
+def _reliable(marker: str, prefix: str) -> Iterator[CohortColumn]:
+    says = "whether every interval meets the conditions of its method"
+    yield _column(marker, f"{prefix}intervals_reliable", "truth", "", says, "there is no interval")
+
+
+def _column(marker: str, name: str, kind: Kind, unit: str, meaning: str, missing: str) -> CohortColumn:
+    return CohortColumn(f"{marker.lower()}_{name}", kind, unit, meaning, missing, partial(_of_marker, marker, name))
+
+
+def _of_marker(marker: str, name: str, entry: CohortEntry) -> Cell:
+    return marker_figures(marker, entry.report.outcomes).cells.get(name)
