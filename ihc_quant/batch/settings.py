@@ -60,7 +60,10 @@ class MeasureSettings(SettingsPart):
         """Return the settings of the post-processing, thresholds taken from the card where none are set."""
         if self.cells is not None:
             return self.cells
-        return CellSettings(centre_threshold=card.thresholds.centre, extent_threshold=card.thresholds.extent)
+        chosen = card.thresholds
+        return CellSettings(
+            centre_threshold=chosen.centre, presence_threshold=chosen.presence, extent_threshold=chosen.extent
+        )
 
 
 class ExecutionSettings(SettingsPart):

@@ -41,6 +41,10 @@ class Peaks:
     def __len__(self) -> int:
         return len(self.row)
 
+    def chosen(self, kept: NDArray[np.bool_]) -> "Peaks":
+        """Return the peaks that are kept, in their order."""
+        return Peaks(self.row[kept], self.col[kept], self.sub_y[kept], self.sub_x[kept], self.height[kept])
+
 
 def find_peaks(centre: NDArray[np.float32], threshold: float, distance_px: float, smoothing_px: float) -> Peaks:
     """Find the local maxima of the centre map.
@@ -87,6 +91,41 @@ def _smooth(centre: NDArray[np.float32], smoothing_px: float) -> NDArray[np.int3
             cv2.GaussianBlur(units, (taps, taps), smoothing_px, borderType=cv2.BORDER_REPLICATE), np.uint16
         )
     return units.astype(np.int32)
+
+
+@njit(nogil=True, cache=True)
+def mean_around(
+    values: NDArray[np.float32], row: NDArray[np.int32], col: NDArray[np.int32], radius_px: float
+) -> NDArray[np.float32]:
+    """Return the mean of a map over the disc around each pixel, what lies outside the map left out.
+
+    The sum runs over the disc row by row whatever the tile, so that the same surroundings give the same mean.
+
+    Parameters
+    ----------
+    values : ndarray, shape (H, W), float32
+    row, col : ndarray, shape (n,), int32
+        Centres of the discs.
+    radius_px : float
+        A pixel belongs to the disc if its centre lies this near.
+
+    Returns
+    -------
+    ndarray, shape (n,), float32
+    """
+    height, width = values.shape
+    reach = int(radius_px)
+    means = np.empty(len(row), np.float32)
+    for index in range(len(row)):
+        total, count = 0.0, 0
+        for dy in range(-reach, reach + 1):
+            for dx in range(-reach, reach + 1):
+                y, x = row[index] + dy, col[index] + dx
+                if dy * dy + dx * dx <= radius_px * radius_px and 0 <= y < height and 0 <= x < width:
+                    total += values[y, x]
+                    count += 1
+        means[index] = total / count
+    return means
 
 
 @njit(nogil=True, cache=True)

@@ -26,8 +26,8 @@ def brief_lines(card: WeightsCard) -> list[str]:
     if card.figures_of:
         lines.append(f"  these are figures of {card.figures_of}")
     lines.append(
-        f"  thresholds: centre {thresholds.centre:g}, extent {thresholds.extent:g}, positive {thresholds.positive:g}; "
-        f"calls from {low:g} to {high:g} are uncertain"
+        f"  thresholds: centre {thresholds.centre:g}, presence {thresholds.presence:g}, extent {thresholds.extent:g}, "
+        f"positive {thresholds.positive:g}; calls from {low:g} to {high:g} are uncertain"
     )
     return [*lines, f"  own error of the percentage: {_errors(card.measurement)}"]
 

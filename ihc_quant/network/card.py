@@ -71,6 +71,8 @@ class Thresholds(CardPart):
     ----------
     centre : float
         Least height of a peak of the centre map.
+    presence : float
+        Least mean extent around such a peak; 0 in cards of weights that were made without.
     extent : float
         Least probability of a nucleus pixel.
     positive : float
@@ -83,6 +85,7 @@ class Thresholds(CardPart):
     extent: float = Field(gt=0, lt=1)
     positive: float = Field(gt=0, lt=1)
     uncertain: tuple[float, float]
+    presence: float = Field(default=0.0, ge=0, lt=1)
 
     @model_validator(mode="after")
     def _runs_upwards(self) -> "Thresholds":

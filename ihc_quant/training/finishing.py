@@ -187,6 +187,7 @@ def write_weights(trained: Trained, target: Path, verdict: Verdict) -> WeightsCa
         ),
         thresholds=Thresholds(
             centre=point.cells.centre_threshold,
+            presence=point.cells.presence_threshold,
             extent=point.cells.extent_threshold,
             positive=point.positive,
             uncertain=point.uncertain,

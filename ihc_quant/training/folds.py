@@ -60,6 +60,7 @@ class JudgedFold:
             "checkpoint_sha256": file_sha256(self.trained.checkpoint),
             "precision": self.trained.settings.get("precision"),
             "centre": self.point.cells.centre_threshold,
+            "presence": self.point.cells.presence_threshold,
             "slope": self.point.scaling.slope,
             "intercept": self.point.scaling.intercept,
             "positive": self.point.positive,

@@ -1,7 +1,7 @@
 """At which thresholds and with which calibration the network works: chosen on the validation patients alone."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,10 @@ from ihc_quant.training.assessment import (
 )
 from ihc_quant.training.calibration import MatchedCalls, PlattScaling, fit_platt, log_loss
 
-CENTRE_THRESHOLDS = np.round(np.arange(0.3, 0.776, 0.025), 3)
+CENTRE_THRESHOLDS = np.round(np.arange(0.3, 0.651, 0.025), 3)
 """Heights of a centre peak that are tried."""
+PRESENCE_THRESHOLDS = np.round(np.arange(0.0, 0.951, 0.05), 2)
+"""Least extents around a peak that are tried; 0 asks for none."""
 POSITIVE_THRESHOLDS = np.round(np.arange(0.3, 0.71, 0.05), 2)
 """Calibrated probabilities that are tried as the threshold of a positive cell. Not far from one half: beyond, the
 wrongly found cells of one patient would overrule the calibration, and other tissues would be counted short."""
@@ -66,33 +68,37 @@ QUICK_POINT = OperatingPoint(
 
 
 def choose_operating_point(validation: Sequence[FieldMaps], pixel_um: float) -> OperatingPoint:
-    """Choose the peak height, then the calibration of the cells it finds, then the threshold of a positive one.
+    """Choose the cells to find, then the calibration of their probabilities, then the threshold of a positive one.
 
     The band of uncertain calls follows from the same cells. At most ``MOST_PAINTED`` painted fields take part.
     """
     painted = [result for result in validation if result.field.source == "painted"]
     chosen = [painted[index] for index in np.linspace(0, len(painted) - 1, min(len(painted), MOST_PAINTED), dtype=int)]
     results = [result for result in validation if result.field.source != "painted"] + chosen
-    cells = CellSettings(centre_threshold=choose_centre(results, pixel_um))
+    cells = choose_peaks(results, pixel_um)
     scaling = calibrate(results, pixel_um, cells)
     found = cells_of(results, pixel_um, cells, scaling)
     positive = choose_positive(found)
     return OperatingPoint(cells, scaling, positive, uncertain_band(*balanced_calls(found), positive))
 
 
-def choose_centre(results: Sequence[FieldMaps], pixel_um: float) -> float:
-    """Return the height of a centre peak that gives the best F1, averaged over sources and over the two calls.
+def choose_peaks(results: Sequence[FieldMaps], pixel_um: float) -> CellSettings:
+    """Return the presence and height of a peak that give the best F1, averaged over sources and over the two calls.
 
-    The calls weigh the same, lest the many negative cells decide how many of the positive ones are found. Painted
-    fields choose only where there are no others.
+    Presence is chosen first, at the lowest height, because height falls where places are unsure; then the height. The
+    calls weigh the same, lest the many negative cells decide how many of the positive ones are found. Painted fields
+    choose only where there are no others.
     """
     real = [result for result in results if result.field.source != "painted"] or results
-    scores = []
-    for threshold in CENTRE_THRESHOLDS:
-        found = cells_of(real, pixel_um, CellSettings(centre_threshold=float(threshold)))
-        detections = detect_by_source(found, QUICK_THRESHOLD).values()
-        scores.append(np.mean([(each.positive.f1 or 0.0, each.negative.f1 or 0.0) for each in detections]))
-    return float(CENTRE_THRESHOLDS[int(np.argmax(scores))])
+
+    def score(cells: CellSettings) -> float:
+        detections = detect_by_source(cells_of(real, pixel_um, cells), QUICK_THRESHOLD).values()
+        return float(np.mean([(each.positive.f1 or 0.0, each.negative.f1 or 0.0) for each in detections]))
+
+    lowest = CellSettings(centre_threshold=float(CENTRE_THRESHOLDS[0]))
+    tried = [replace(lowest, presence_threshold=float(presence)) for presence in PRESENCE_THRESHOLDS]
+    present = max(tried, key=score)
+    return max((replace(present, centre_threshold=float(height)) for height in CENTRE_THRESHOLDS), key=score)
 
 
 def calibrate(results: Sequence[FieldMaps], pixel_um: float, settings: CellSettings) -> PlattScaling:

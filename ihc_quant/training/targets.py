@@ -18,6 +18,12 @@ POSITIVE_CENTRE_RADIUS_UM = 2.5
 """How far from the mark of a positive cell that weight holds."""
 CALL_RADIUS_UM = 2.5
 """Around a mark, pixels within this radius carry its call; a small nucleus measures 5 µm."""
+NUCLEUS_RADIUS_UM = 2.5
+"""Around a mark, pixels within this radius are taken as nucleus, as far as half a small one reaches …"""
+OUTSIDE_RADIUS_UM = 5.5
+"""… and farther than this from every mark none are, where every cell was marked. What lies between, where the outline
+runs, is not known. So the extent map learns whether a cell is there from marks that scatter by a µm or two and from
+sheets of cells whose middles cannot be told."""
 REACH_UM = 8.0
 """Farther from every mark a pixel is plain background; the peak has fallen below a thousandth there."""
 
@@ -46,9 +52,9 @@ def targets_of(field: TrainingField, pixel_um: float) -> Targets:
         weights[2] = 1
     if field.points_px is not None:
         weights[0] = field.valid
+        square_px, nearest = nearest_points(field.points_px, shape, REACH_UM / pixel_um)
+        square_um = square_px * np.float32(pixel_um**2)
         if len(field.points_px):
-            square_px, nearest = nearest_points(field.points_px, shape, REACH_UM / pixel_um)
-            square_um = square_px * np.float32(pixel_um**2)
             values[0] = np.exp(-0.5 / CENTRE_SIGMA_UM**2 * square_um)
             call = np.where(nearest >= 0, field.calls[nearest], UNKNOWN)
             values[2] = call == 1
@@ -59,6 +65,10 @@ def targets_of(field: TrainingField, pixel_um: float) -> Targets:
     if field.labels is not None:
         values[1] = field.labels > 0
         weights[1] = field.valid
+    elif field.points_px is not None:
+        nucleus = square_um <= NUCLEUS_RADIUS_UM**2
+        values[1] = nucleus
+        weights[1] = field.valid & (nucleus | (square_um > OUTSIDE_RADIUS_UM**2))
     return Targets(values, weights)
 
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from ihc_quant.cells.find import CellSettings, find_cells
+from ihc_quant.cells.peaks import mean_around
 from ihc_quant.domain.cell_table import CellTable, scalar_columns
 from ihc_quant.domain.geometry import Grid, GridBox, Mpp
 from ihc_quant.domain.maps import CellMaps
@@ -209,3 +210,28 @@ def test_settings_out_of_range_are_refused() -> None:
         CellSettings(centre_threshold=0.0)
     with pytest.raises(ValueError, match="ring_um"):
         CellSettings(ring_um=0.0)
+
+
+def test_a_peak_without_a_nucleus_around_it_is_no_cell_where_presence_is_asked_for() -> None:
+    maps, rgb = painted((60, 60), [(20.0, 20.0, 6.0), (40.0, 40.0, 6.0)])
+    maps.extent[30:] *= np.float32(0.4)
+    read = GridBox(0, 0, 60, 60)
+    image = TileImage(Tile(0, read, read), rgb)
+
+    def found(presence: float) -> list[float]:
+        asked = CellSettings(hole_od=0.0, presence_threshold=presence)
+        return find_cells(maps, image, STAINS, GRID, everywhere, asked).y_um.tolist()
+
+    assert len(found(0.0)) == len(found(0.4)) == 2
+    assert found(0.41) == pytest.approx([10.0], abs=0.01)
+
+
+def test_presence_is_the_mean_of_a_disc_and_knows_no_tile() -> None:
+    rng = np.random.default_rng(3)
+    values = rng.random((40, 50)).astype(np.float32)
+    row, col = np.array([0, 20, 39], np.int32), np.array([0, 25, 49], np.int32)
+    means = mean_around(values, row, col, 3.0)
+    rows, cols = np.mgrid[:40, :50]
+    for mean, y, x in zip(means, row, col, strict=True):
+        assert mean == pytest.approx(values[(rows - y) ** 2 + (cols - x) ** 2 <= 9].mean(), rel=1e-6)
+    assert mean_around(values[10:], row[1:2] - 10, col[1:2], 3.0) == means[1:2]

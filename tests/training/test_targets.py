@@ -9,7 +9,13 @@ import torch
 
 from ihc_quant.training.field import UNKNOWN, TrainingField
 from ihc_quant.training.losses import map_losses
-from ihc_quant.training.targets import CALL_RADIUS_UM, CENTRE_SIGMA_UM, targets_of
+from ihc_quant.training.targets import (
+    CALL_RADIUS_UM,
+    CENTRE_SIGMA_UM,
+    NUCLEUS_RADIUS_UM,
+    OUTSIDE_RADIUS_UM,
+    targets_of,
+)
 
 MakeField = Callable[..., TrainingField]
 
@@ -72,7 +78,15 @@ def test_outlines_teach_only_where_they_are_known(make_field: MakeField) -> None
     field = make_field()
     assert field.labels is not None
     assert np.array_equal(targets_of(field, 0.5).values[1] == 1, field.labels > 0)
-    assert not targets_of(replace(field, labels=None), 0.5).weights[1].any()
+
+
+def test_a_mark_teaches_that_a_nucleus_is_there_and_nothing_of_its_outline() -> None:
+    targets = targets_of(one_point(20.5, 10.5), 0.5)
+    rows, columns = np.mgrid[:40, :50]
+    away_um = np.hypot(columns + 0.5 - 20.5, rows + 0.5 - 10.5) * 0.5
+    inside, outside = away_um <= NUCLEUS_RADIUS_UM, away_um > OUTSIDE_RADIUS_UM
+    assert (targets.values[1] == inside).all()
+    assert (targets.weights[1] == (inside | outside)).all()
 
 
 def test_he_teaches_only_that_nothing_is_positive(make_field: MakeField) -> None:
@@ -88,8 +102,9 @@ def test_a_picture_without_cells_teaches_that_there_are_none(make_field: MakeFie
     empty = replace(make_field(), points_px=np.empty((0, 2)), calls=np.empty(0, np.int8), labels=None)
     targets = targets_of(empty, 0.5)
     assert targets.weights[0].all()
+    assert targets.weights[1].all()
     assert not targets.values.any()
-    assert not targets.weights[1:].any()
+    assert not targets.weights[2].any()
 
 
 def test_a_field_whose_parts_do_not_belong_together_is_refused(make_field: MakeField) -> None:
