@@ -56,6 +56,10 @@ def readers(
         list[str] | None,
         typer.Option(help="Cut points of a scheme, as in 10 or 'high:>25' or '1,10,50'; may be repeated."),
     ] = None,
+    scheme: Annotated[
+        list[str] | None,
+        typer.Option(help="Published CCR4 scheme, as in kobe-poteligeo-test; for percentages; may be repeated."),
+    ] = None,
     order: Annotated[str | None, typer.Option(help="Categories from lowest to highest, divided by commas.")] = None,
     missing: Annotated[
         str, typer.Option(help="complete: targets that everybody judged. pairwise: those of each pair.")
@@ -74,13 +78,15 @@ def readers(
     if order is not None and (not all(ordered) or len(set(ordered)) != len(ordered)):
         raise SettingsError(f"--order {order}: write each category once, divided by commas, as in low,middle,high.")
 
-    from ihc_quant.evaluation.cut_points import parse_cuts
+    from ihc_quant.evaluation.cut_points import parse_cuts, published_scheme
     from ihc_quant.evaluation.readers import agree
     from ihc_quant.evaluation.readers_csv import read_readers_csv
     from ihc_quant.report.agreement_page import agreement_json
     from ihc_quant.report.agreement_text import agreement_lines
 
-    schemes = [parse_cuts(text) for text in cuts or ()]
+    if scheme and measure is not Measure.PERCENT:
+        raise SettingsError("--scheme: published schemes cut percentages; leave it out or write --measure percent.")
+    schemes = [*map(parse_cuts, cuts or ()), *map(published_scheme, scheme or ())]
     readings = read_readers_csv(table, measure)
     if machine is not None:
         readings = _with_machine(readings, machine, machine_reader, measure, column, times)

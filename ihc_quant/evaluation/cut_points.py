@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ihc_quant.errors import SettingsError
+from ihc_quant.scoring.ccr4_schemes import CCR4_SCHEMES
 
 RULE = re.compile(r"\s*(>=|>|≥)?\s*([+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?)\s*")
 
@@ -42,10 +43,13 @@ class CutScheme:
     name : str
     cuts : tuple of Cut
         Ascending, at least one.
+    labels : tuple of str
+        Names of the categories where the scheme has its own; else they are made of the cuts.
     """
 
     name: str
     cuts: tuple[Cut, ...]
+    labels: tuple[str, ...] = ()
 
     @property
     def categories(self) -> tuple[str, ...]:
@@ -56,6 +60,8 @@ class CutScheme:
         >>> parse_cuts("1,>10").categories
         ('< 1', '≥ 1', '> 10')
         """
+        if self.labels:
+            return self.labels
         first = self.cuts[0]
         return (f"{'≤' if first.strict else '<'} {first.at:g}", *(cut.words for cut in self.cuts))
 
@@ -91,7 +97,7 @@ def parse_cuts(text: str) -> CutScheme:
     Examples
     --------
     >>> parse_cuts("high:>25")
-    CutScheme(name='high', cuts=(Cut(at=25.0, strict=True),))
+    CutScheme(name='high', cuts=(Cut(at=25.0, strict=True),), labels=())
     """
     name, colon, rules = text.rpartition(":")
     found = [RULE.fullmatch(rule) for rule in rules.split(",")]
@@ -104,3 +110,29 @@ def parse_cuts(text: str) -> CutScheme:
     if any(later.at <= earlier.at for earlier, later in pairwise(cuts)):
         raise SettingsError(f"--cuts {text}: cut points must ascend; put them in order and name each once.")
     return CutScheme(name.strip() or ", ".join(cut.words for cut in cuts), cuts)
+
+
+def published_scheme(scheme_id: str) -> CutScheme:
+    """Return a published CCR4 scheme as cut points on a percentage.
+
+    Raises
+    ------
+    SettingsError
+        Where there is no such scheme, or its source gives no cut.
+
+    Examples
+    --------
+    >>> published_scheme("geller-2020-infiltrate-25").categories
+    ('low', 'high')
+    >>> published_scheme("geller-2020-infiltrate-25").classify(np.array([25.0, 25.1])).tolist()
+    [0, 1]
+    """
+    with_cut = {scheme.id: scheme for scheme in CCR4_SCHEMES if scheme.cut is not None}
+    if scheme_id not in with_cut:
+        known = any(scheme.id == scheme_id for scheme in CCR4_SCHEMES)
+        what = "the source of this scheme gives no cut" if known else "there is no such scheme"
+        raise SettingsError(f"--scheme {scheme_id}: {what}; write {' or '.join(with_cut)}.")
+    scheme = with_cut[scheme_id]
+    assert scheme.cut is not None
+    cut = Cut(round(100 * scheme.cut.fraction, 9), strict=not scheme.cut.inclusive)
+    return CutScheme(scheme.id, (cut,), scheme.categories)

@@ -65,6 +65,15 @@ def test_machine_from_a_column_of_a_table(run: Any) -> None:
     refused(run("evaluate", "r.csv", "--times", "100"), "--machine")
 
 
+def test_published_schemes_by_their_id(run: Any) -> None:
+    readings("r.csv", "biopsy_id", TARGETS, Ann=ANN, Bob=BOB, machine=MACHINE)
+    result = run("evaluate", "r.csv", "--scheme", "kobe-poteligeo-test", "--scheme", "geller-2020-infiltrate-25")
+    assert "scheme kobe-poteligeo-test: negative | positive" in result.stdout, result.output
+    assert "scheme geller-2020-infiltrate-25: low | high" in result.stdout
+    refused(run("evaluate", "r.csv", "--scheme", "kobe"), "no such scheme", "kobe-poteligeo-test")
+    refused(run("evaluate", "r.csv", "--scheme", "kobe-poteligeo-test", "--measure", "density"), "percentages")
+
+
 def test_rows_of_the_machines_table(tmp_path: Path) -> None:
     path = tmp_path / "cohort.csv"
     path.write_text("biopsy_id,v\n'-1,0.5\nb2,\n")
