@@ -88,7 +88,7 @@ def plan_run(
     """
     steps = []
     for row, task in zip(rows, slide_tasks(rows), strict=True):
-        asked = asked_of(row, measure, rule, card)
+        asked = asked_of(task, measure, rule, card)
         state = read_state(out, row.slide_id)
         slide = file_stamp(row.slide)
         result = result_stamp(out, row.slide_id)

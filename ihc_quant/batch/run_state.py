@@ -13,9 +13,9 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from ihc_quant.batch.file_stamp import FileStamp, file_stamp
-from ihc_quant.batch.manifest import ManifestRow
 from ihc_quant.batch.outputs import RESULT_FILE, SLIDES_FOLDER, folder_name, write_whole
 from ihc_quant.batch.settings import MeasureSettings, SettingsPart
+from ihc_quant.batch.slide_job import SlideTask
 from ihc_quant.domain.outcome import Failed, NoTissue, Scored, Shown, SlideOutcome
 from ihc_quant.domain.stain import SCORED_CHROMOGENS
 from ihc_quant.network.card import WeightsCard, file_sha256
@@ -36,6 +36,7 @@ OPTION_NAMES: Mapping[str, str] = {
     "mode": "call-by",
     "allow_coarse": "allow-coarse",
     "annotations_sha256": "annotations",
+    "propose_infiltrate": "proposed infiltrate",
 }
 """What a setting is called by those who set it, where that is not its own name."""
 
@@ -114,20 +115,21 @@ def differing(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     return sorted({OPTION_NAMES.get(key, key.replace("_", " ")) for key in keys})
 
 
-def asked_of(row: ManifestRow, measure: MeasureSettings, rule: CallRule, card: WeightsCard) -> Asked:
-    """Return what is asked for of a section."""
-    scored = row.stain.chromogen in SCORED_CHROMOGENS
+def asked_of(task: SlideTask, measure: MeasureSettings, rule: CallRule, card: WeightsCard) -> Asked:
+    """Return what is asked for of a slide."""
+    scored = task.stain.chromogen in SCORED_CHROMOGENS
     measurement = measure.model_dump(mode="json") | {
-        "weights": card.name,
-        "weights_sha256": card.sha256,
-        "cells": asdict(measure.cells_with(card)),
-        "mpp_override_um": None if row.mpp is None else [row.mpp.x, row.mpp.y],
-        "series": row.series,
-        "marker": row.stain.marker,
-        "chromogen": row.stain.chromogen,
-        "fragments": row.fragments,
-        "annotations_sha256": _digest(row.annotations),
+        "mpp_override_um": None if task.mpp is None else [task.mpp.x, task.mpp.y],
+        "series": task.series,
+        "marker": task.stain.marker,
+        "chromogen": task.stain.chromogen,
+        "fragments": task.fragments,
+        "annotations_sha256": _digest(task.annotations),
+        "propose_infiltrate": task.propose_infiltrate,
     }
+    if scored:
+        cells = asdict(measure.cells_with(card))
+        measurement |= {"weights": card.name, "weights_sha256": card.sha256, "cells": cells}
     # Through JSON, as the values come back from a file: tuples are lists there.
     values = json.loads(json.dumps({"measurement": measurement, "calls": asdict(rule) if scored else {}}))
     return Asked.model_validate(values)

@@ -3,6 +3,7 @@
 The network is loaded once a process. Nothing but plain data goes in and out.
 """
 
+import os
 import time
 import traceback
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from ihc_quant.batch.run_plan import Action, Step
 from ihc_quant.batch.run_state import Asked, SlideState, slide_folder, state_of, write_state
 from ihc_quant.batch.settings import MeasureSettings
 from ihc_quant.batch.slide_job import SlideTask, run_slide
-from ihc_quant.domain.outcome import Failed, Scored, SlideOutcome
+from ihc_quant.domain.outcome import Failed, SlideOutcome
 from ihc_quant.errors import IhcQuantError, OutputError, SlideError
 from ihc_quant.network import predictor as network
 from ihc_quant.network.predictor import MapPredictor, RuntimeName
@@ -182,11 +183,10 @@ def _failure(work: SlideWork, error: Exception) -> Failed:
 def without_paths(text: str, work: SlideWork) -> str:
     """Return a reason without the places of the files that it is about."""
     places = {work.task.path: "the slide", work.out: "the output"}
-    annotations = getattr(work.task, "annotations", None)
-    if isinstance(annotations, Path):
-        places[annotations] = "the annotation file"
+    if work.task.annotations is not None:
+        places[work.task.annotations] = "the annotation file"
     for path, words in places.items():
-        for name in (str(path.resolve()), str(path), path.name):
+        for name in (os.path.realpath(path), str(path), path.name):
             text = text.replace(name, words) if len(name) > 1 else text
     return text
 
@@ -198,7 +198,7 @@ def _without_measuring(work: SlideWork) -> tuple[Doing, SlideOutcome] | None:
     folder = slide_folder(work.out, work.slide_id)
     try:
         outcome, measurement, _ = read_slide_json(folder)
-        if work.action == "check" and not _is_of(measurement, outcome, work):
+        if work.action == "check" and not _is_of(measurement, work):
             return None
         if called_as_asked(outcome, work.asked):
             return "found whole", outcome
@@ -216,15 +216,19 @@ def called_as_asked(outcome: SlideOutcome, asked: Asked) -> bool:
     return not asked.calls or (isinstance(calls, dict) and calls.get("rule") == asked.calls)
 
 
-def _is_of(measurement: Measurement, outcome: SlideOutcome, work: SlideWork) -> bool:
+def _is_of(measurement: Measurement, work: SlideWork) -> bool:
     """Return whether a measurement is what is asked for, of the slide that lies there now."""
-    asked, stain = work.asked.measurement, measurement.stain
-    made = measurement.settings | {"marker": stain.marker, "chromogen": stain.chromogen}
-    drawn = outcome.annotations.file_sha256 if isinstance(outcome, Scored) and outcome.annotations else None
-    made |= {"fragments": made.get("fragments", []), "annotations_sha256": drawn}
-    if stain != work.task.stain or any(
-        made.get(key) != value for key, value in asked.items() if not (key == "series" and value is None)
-    ):
+    stain = measurement.stain
+    made = measurement.settings | {
+        "marker": stain.marker,
+        "chromogen": stain.chromogen,
+        "fragments": list(measurement.fragments),
+        "annotations_sha256": measurement.annotations_sha256,
+        "propose_infiltrate": measurement.propose_infiltrate,
+    }
+    # Which image of a file is the largest stands in its hash.
+    asked = {key: value for key, value in work.asked.measurement.items() if (key, value) != ("series", None)}
+    if stain != work.task.stain or any(key not in made or made[key] != value for key, value in asked.items()):
         return False
     if file_stamp(work.task.path) is None:
         # The slide was put away. Nothing contradicts the results.

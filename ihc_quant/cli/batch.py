@@ -183,6 +183,7 @@ def _run(manifest: Path, out: Path, given: BatchOptions) -> "RunRecord | None":
     from ihc_quant.network.weights import load_weights
 
     card = load_weights(given.weights).card
+    measure = measure.model_copy(update={"weights": card.name})  # a path would stand in results
     rule = options.call_rule(given.threshold, given.cuts, given.call_by, given.compartment, card.thresholds.positive)
     rows = read_manifest(manifest, need_files=False)
 
@@ -222,14 +223,16 @@ def _executor(slides: int, given: BatchOptions, device: str) -> "tuple[Executor,
 
     gpus = _gpus(given.runtime, device)
     workers = given.workers or default_workers(slides, usable_cores(), len(gpus))
-    memory = memory_for_each(workers) if given.memory is None else int(given.memory * 1e9)
+    memory = None if given.memory is None else int(given.memory * 1e9)
+    if memory is None and given.dask is None:
+        memory = memory_for_each(workers)
     limits = Limits(seconds=given.timeout, memory_bytes=memory, jobs_per_worker=given.jobs_per_worker)
     if given.dask is not None:
         if given.workers is not None:
             raise SettingsError("--workers counts the processes of this machine: leave it out with --dask.")
         from ihc_quant.execution.dask_cluster import DaskCluster
 
-        return DaskCluster(given.dask, limits), {"dask": given.dask}
+        return DaskCluster(given.dask, limits, given.threads), {"dask": given.dask}
     from ihc_quant.execution.worker_processes import WorkerProcesses
 
     threads = given.threads or max(1, usable_cores() // workers)
