@@ -220,7 +220,8 @@ def test_a_peak_without_a_nucleus_around_it_is_no_cell_where_presence_is_asked_f
 
     def found(presence: float) -> list[float]:
         asked = CellSettings(hole_od=0.0, presence_threshold=presence)
-        return find_cells(maps, image, STAINS, GRID, everywhere, asked).y_um.tolist()
+        table = find_cells(maps, image, STAINS, GRID, everywhere, asked)
+        return [float(y) for y in table.y_um]
 
     assert len(found(0.0)) == len(found(0.4)) == 2
     assert found(0.41) == pytest.approx([10.0], abs=0.01)

@@ -1,12 +1,14 @@
-"""The band of uncertain calls: where calls are wrong too often, and nowhere else."""
+"""Thresholds, and the band of uncertain calls: where calls are wrong too often, and nowhere else."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ihc_quant.training.assessment import FieldMaps, cells_of
 from ihc_quant.training.calibration import MatchedCalls
-from ihc_quant.training.operating_point import QUICK_POINT, UNCERTAIN_ERROR, uncertain_band
+from ihc_quant.training.field import TrainingField
+from ihc_quant.training.operating_point import QUICK_POINT, UNCERTAIN_ERROR, choose_peaks, uncertain_band
 
 
 def drawn(n: int, steepness: float) -> MatchedCalls:
@@ -48,3 +50,27 @@ def test_the_threshold_is_in_the_band(cells: list[tuple[float, bool]], positive:
     calls = MatchedCalls(np.array([p for p, _ in cells]), np.array([call for _, call in cells]))
     low, high = uncertain_band(calls, np.ones(len(calls)), positive)
     assert 0 <= low <= positive <= high <= 1
+
+
+def test_presence_is_chosen_where_heights_do_not_tell_cells_from_nothing() -> None:
+    rows, columns = np.mgrid[:80, :120] + 0.5
+    marks = np.array([[20.0, 20.0], [60.0, 20.0], [100.0, 20.0]])
+    centre, extent = np.full((80, 120), -6.0), np.full((80, 120), -6.0)
+    for x, y, height, there in [
+        *((x, y, 0.0, 3.0) for x, y in marks),
+        (20.0, 60.0, 1.0, -1.5),
+        (80.0, 60.0, 1.0, -1.5),
+    ]:
+        away = np.hypot(columns - x, rows - y)
+        centre = np.maximum(centre, height - 0.1 * away**2)
+        extent = np.maximum(extent, np.where(away < 6, there, -6.0))
+    rgb = np.full((80, 120, 3), 150, np.uint8)
+    calls = np.array([1, 0, 0], np.int8)
+    field = TrainingField("cd138", "one", "one", rgb, marks, calls, None, np.ones((80, 120), np.bool_))
+    positivity = np.where(columns < 40, 4.0, -4.0)
+    result = FieldMaps(field, np.stack([centre, extent, positivity]).astype(np.float32))
+    chosen = choose_peaks([result], 0.5)
+    low, high = 1 / (1 + np.exp([1.5, -3.0]))
+    assert low < chosen.presence_threshold < high
+    found = cells_of([result], 0.5, chosen)[0]
+    assert sorted(found.found_um[:, 0].tolist()) == pytest.approx((marks[:, 0] * 0.5).tolist(), abs=0.3)
