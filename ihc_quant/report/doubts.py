@@ -4,16 +4,18 @@ from ihc_quant.domain.score import MarkerScore, NetworkError, UncertainCalls
 from ihc_quant.report.figures import format_count, format_estimate, format_with_intervals
 
 NOT_BY_NETWORK = "not evaluable: cells were called by optical density, not by the network's probability"
+UNCERTAIN_CALLS = "uncertain calls"
+ACROSS_BAND = "percent positive across the band"
 
 
 def doubts(score: MarkerScore) -> list[tuple[str, str]]:
     """Return what stands beside the percentage of a section, as (name, words)."""
     lines = [
-        ("uncertain calls", _share(score.uncertain) if score.uncertain else NOT_BY_NETWORK),
+        (UNCERTAIN_CALLS, _share(score.uncertain) if score.uncertain else NOT_BY_NETWORK),
         ("network's own error", score.network_error.statement),
     ]
     if score.uncertain is not None and score.uncertain.total:
-        lines.insert(1, ("percent positive across the band", _across(score.uncertain)))
+        lines.insert(1, (ACROSS_BAND, _across(score.uncertain)))
     if score.network_error.corrected:
         lines.append(("corrected for miscalls", _corrected(score.network_error)))
     return lines

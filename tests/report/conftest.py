@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from ihc_quant.domain.biopsy import BiopsyPanel, BiopsyReport, SectionRecord
+from ihc_quant.domain.od_histogram import OdHistogram
 from ihc_quant.domain.outcome import DrawnBy, Failed, LeftOut, NoTissue, RegionScore, Scored, Shown
 from ihc_quant.domain.provenance import Provenance
 from ihc_quant.domain.score import (
@@ -17,11 +18,20 @@ from ihc_quant.domain.score import (
     NetworkError,
     UncertainCalls,
 )
-from ihc_quant.domain.sensitivity import HotSpot
-from ihc_quant.domain.serial_sections import AnalysedRegion
+from ihc_quant.domain.sensitivity import HotSpot, ThresholdSensitivity, Variant
+from ihc_quant.domain.serial_sections import (
+    MISSED_NUCLEI,
+    AnalysedRegion,
+    CoexpressionBounds,
+    CountedSection,
+    DensityRatio,
+    FractionRange,
+)
 from ihc_quant.domain.stain import SectionStain
 from ihc_quant.report.biopsy_page import SlidePictures
+from ihc_quant.report.density_map import DensityMap
 from ihc_quant.report.encoding import encode_png
+from ihc_quant.report.slide_pictures import Thumbnail
 from ihc_quant.scoring.panel_section import MissingSection, PanelSection
 from ihc_quant.scoring.scheme_verdicts import Ccr4Reading, judge_all
 from ihc_quant.scoring.serial_sections import panel_bounds, panel_ratios
@@ -167,3 +177,91 @@ def pictures() -> dict[str, SlidePictures]:
     """Small pictures of the scored slide."""
     picture = encode_png(np.full((4, 6, 3), (120, 80, 40), np.uint8))
     return {"LN1-CD4": SlidePictures(picture, picture)}
+
+
+def make_variant(name: str, fraction: float, cuts_od: tuple[float, float, float] = (0.2, 0.4, 0.6)) -> Variant:
+    figures = (Estimate(fraction, "fraction"), Estimate(4263.0 * fraction, "cells/mm²"), Estimate(20.0, "H-score"))
+    return Variant(name, 0.5, cuts_od, CellCounts(), *figures)
+
+
+def make_measured(marker: str) -> Scored:
+    plain = make_scored(f"SK2-{marker}", marker)
+    parts = (
+        RegionScore(AnalysedRegion("epidermis", "drawn"), plain.score, 6.8),
+        RegionScore(AnalysedRegion("infiltrate", "proposed"), plain.score),
+    )
+    others = (
+        make_variant("OD cuts × 0.75", 0.1234, (0.15, 0.3, 0.45)),
+        make_variant("uncertain calls all positive", 0.2),
+    )
+    return replace(
+        plain,
+        nucleus_um=7.1,
+        compartments=parts,
+        control=make_scored("control", marker).score,
+        left_out=(LeftOut("drawn exclusion", 310_000.0), LeftOut("out of focus", 42_000.0)),
+        annotations=DrawnBy("ba" * 32, 4, ("One outline crossed itself and was mended.",)),
+        sensitivity=ThresholdSensitivity(make_variant("as scored", 0.1234), others, ("The cuts move grades alone.",)),
+        hot_spot=HotSpot(Estimate(2345.0, "cells/mm²"), 447.2, 55.9, 0.5, 1200.0, 3400.0, 412, 176_000.0),
+        notes=("The stain vectors of this slide lie 9° from the reference.",),
+    )
+
+
+@pytest.fixture
+def skin_report() -> BiopsyReport:
+    """Skin with all markers scored and H&E, a drawn epidermis, a proposed infiltrate, ratios, bounds and schemes."""
+    sections = {marker: make_measured(marker) for marker in ("CD4", "CD8", "CCR4")}
+    counted = {
+        marker: CountedSection(section.slide_id, marker, section.region, section.score.counts)
+        for marker, section in sections.items()
+    }
+    ratio = Estimate(0.4123, "ratio", (Interval(0.29, 0.61, 0.95, "block bootstrap", False, "only 12 blocks"),))
+    thickness = "Section thickness is not recorded for SK2-CD4: the ratio wants equal thickness."
+    pairs = (("CD4", "CD8"), ("CCR4", "CD4"))
+    ratios = tuple(DensityRatio(counted[one], counted[other], ratio, (thickness,)) for one, other in pairs)
+    bounds = CoexpressionBounds(
+        counted["CD4"], counted["CCR4"], FractionRange(0, 0.21), FractionRange(0, 0.27), "", (MISSED_NUCLEI,)
+    )
+    ccr4 = sections["CCR4"]
+    verdicts = judge_all([Ccr4Reading(ccr4.slide_id, "skin", ccr4.region, ccr4.score.positive_fraction)])
+    shown = Shown("SK2-HE", SectionStain("H&E", "none", chromogen_assumed=False), make_provenance())
+    records = (
+        SectionRecord("SK2-CD4", "level 1 of 2", {"clone": "4B12", "section_thickness_um": "4"}, {"Scanner": "Aperio"}),
+        *(SectionRecord(slide_id) for slide_id in ("SK2-CD8", "SK2-CCR4", "SK2-HE")),
+    )
+    return BiopsyReport(
+        "SK2",
+        "P-08",
+        "skin",
+        (*sections.values(), shown),
+        ("No peroxidase block is recorded for SK2-CD8: eosinophils may be brown without antibody.",),
+        BiopsyPanel(ratios, (bounds,), verdicts),
+        records,
+        -12,
+    )
+
+
+@pytest.fixture
+def skin_pictures(skin_report: BiopsyReport) -> dict[str, SlidePictures]:
+    """Pictures of every section, their thumbnails of different sizes."""
+    picture = encode_png(np.full((40, 60, 3), (120, 80, 40), np.uint8))
+    histogram = OdHistogram(
+        0.25, (800, 60, 6, 0, 0, 0), (0, 40, 70, 20, 4, 0), (0.2, 0.4, 0.6), "mean of the cell", by_network=True
+    )
+    made = {}
+    for number, outcome in enumerate(skin_report.outcomes):
+        height, width = 60 + 10 * number, 90
+        thumbnail = np.full((height, width, 3), 245, np.uint8)
+        thumbnail[20:40, 30:60] = (150, 110, 90)
+        analysed = np.zeros((height, width), np.bool_)
+        analysed[20:40, 30:60] = True
+        density = DensityMap((analysed * 500.0 * (number + 1)).astype(np.float32), analysed, 20.0)
+        scored = isinstance(outcome, Scored)
+        made[outcome.slide_id] = SlidePictures(
+            picture if scored else b"",
+            picture if scored else b"",
+            Thumbnail(thumbnail, 20.0),
+            density if scored else None,
+            histogram if scored else None,
+        )
+    return made

@@ -120,24 +120,28 @@ def test_names_that_are_no_unicode_do_not_break_the_page(failed: Failed) -> None
 
 def test_a_failed_section_makes_the_biopsy_incomplete(report: BiopsyReport, complete_report: BiopsyReport) -> None:
     text = words(render_biopsy(report, {}))
-    assert "Incomplete. 2 of 4 sections were not scored" in text
+    assert "Biopsy LN1 INCOMPLETE" in text
+    assert "LN1-CD8 (CD8) failed: the file states no µm per pixel" in text
+    assert "LN1-CCR4 (CCR4) shows no cells" in text
     assert "not scored: the file states no µm per pixel" in text
     assert "no tissue found; nothing was scored" in text
     assert "Sections scored 2 of 4" in text
-    assert "negative control, LN1-control" in text
-    assert "Incomplete" not in words(render_biopsy(complete_report, {}))
+    assert "LN1-control (negative_control) shows no tissue" in text
+    complete = words(render_biopsy(complete_report, {}))
+    assert "incomplete" not in complete.lower()
+    assert "Biopsy SK1 Complete" in complete
 
 
 def test_a_section_without_cells_is_not_evaluable(without_cells: Scored) -> None:
     text = words(render_biopsy(BiopsyReport("B", "P", "other", (without_cells,)), {}))
-    assert text.count("not evaluable no cells were found") == 2
+    assert text.count("not evaluable no cells were found") == 3, "in the headline and twice in its row"
     assert "nan" not in text.lower().split()
     assert "0 %" not in text
 
 
 def test_each_figure_has_its_denominator_and_its_intervals(report: BiopsyReport) -> None:
     text = words(render_biopsy(report, {}))
-    assert "12.3 % 1,234 of 10,000 cells 11.7–13.0 (95 % Wilson)" in text
+    assert "12.3 % 1,234 of 10,000 nucleated cells 11.7–13.0 (95 % Wilson)" in text
     assert "9.5–15.2 (95 % block bootstrap, interval unreliable: only 9 blocks)" in text
     assert "526 cells/mm² 401–656 (95 % block bootstrap)" in text
     assert "DAB (assumed)" in text
@@ -158,7 +162,9 @@ def test_each_section_says_how_sure_its_calls_are(report: BiopsyReport) -> None:
 
 def test_percent_in_skin_has_its_caution(complete_report: BiopsyReport) -> None:
     caution = "Nearly meaningless in skin"
-    assert words(render_biopsy(complete_report, {})).count(caution) == len(complete_report.outcomes)
+    assert words(render_biopsy(complete_report, {})).count(caution) == len(complete_report.outcomes) + 1, (
+        "in each row and the headline"
+    )
     assert caution not in words(render_biopsy(replace(complete_report, site="lymph_node"), {}))
 
 

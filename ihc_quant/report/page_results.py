@@ -1,0 +1,231 @@
+"""Chapters on what was analysed and what was found, section by section and compartment by compartment."""
+
+from collections.abc import Mapping, Sequence
+
+from ihc_quant.domain.biopsy import BiopsyReport
+from ihc_quant.domain.outcome import RegionScore, Scored, Shown, SlideOutcome
+from ihc_quant.domain.score import CellCounts
+from ihc_quant.domain.sensitivity import HotSpot
+from ihc_quant.domain.serial_sections import AnalysedRegion
+from ihc_quant.report import figures
+from ihc_quant.report.doubts import ACROSS_BAND, UNCERTAIN_CALLS, doubts, interval_methods
+from ihc_quant.report.page_blocks import (
+    Block,
+    Bullets,
+    Cell,
+    Chapter,
+    Facts,
+    Heading,
+    Line,
+    Table,
+    Text,
+    estimate_lines,
+    number,
+    plain,
+)
+from ihc_quant.report.page_head import percent_warning, problem_of
+
+CONTROL = "negative_control"
+NOTHING_DRAWN = "nobody drew regions; all tissue found counts"
+GRADES: tuple[str, ...] = ("Negative", "1+", "2+", "3+", "All cells")
+CALLS_OF_PART = (UNCERTAIN_CALLS, ACROSS_BAND)
+"""What is said of a compartment's calls; the rest is the same for the whole section."""
+NO_CONTROL = (
+    "No section without primary antibody and no control tissue on a glass was scored: unspecific stain cannot be "
+    "judged."
+)
+
+
+def name_section(outcome: SlideOutcome, replicates: Mapping[str, str], *below: Line) -> Cell:
+    """Return the cell that names a section."""
+    level = replicates.get(outcome.slide_id, "")
+    return Cell(
+        (
+            Line(figures.format_marker(outcome.stain.marker), "value"),
+            Line(outcome.slide_id),
+            *((Line(level, "quiet"),) if level else ()),
+            *below,
+        )
+    )
+
+
+def name_region(region: AnalysedRegion) -> str:
+    """Return a region with who says where it is.
+
+    Examples
+    --------
+    >>> name_region(AnalysedRegion("dermis", "drawn")), name_region(AnalysedRegion("infiltrate", "proposed"))
+    ('dermis (drawn)', 'infiltrate (proposed, not reviewed)')
+    """
+    return f"{region.kind} (drawn)" if region.origin == "drawn" else region.label
+
+
+def replicates_of(report: BiopsyReport) -> dict[str, str]:
+    """Return which level each section is, for those that have replicates."""
+    return {record.slide_id: record.replicate for record in report.sections}
+
+
+def analysed_chapter(report: BiopsyReport) -> Chapter:
+    """Return what was analysed, what was left out and why, and the controls apart."""
+    replicates = replicates_of(report)
+    rows = tuple(_analysed_row(outcome, replicates) for outcome in report.outcomes)
+    table = Table(
+        "Area of tissue analysed, by region, and area left out, by cause; each place counts for one cause.",
+        ("Section", "Analysed", "Left out", "Drawn regions"),
+        rows,
+    )
+    blocks: list[Block] = [table] if rows else [Text("The biopsy has no sections.")]
+    notes = tuple(
+        f"{outcome.slide_id}: {note}"
+        for outcome in report.outcomes
+        if isinstance(outcome, Scored) and outcome.annotations
+        for note in outcome.annotations.notes
+    )
+    if notes:
+        blocks.append(Bullets(notes, "warn"))
+    return Chapter("analysed", "What was analysed", (*blocks, Heading("Controls"), *_controls(report, replicates)))
+
+
+def results_chapter(report: BiopsyReport) -> Chapter:
+    """Return the figures of every section and compartment, and what must stand beside them."""
+    replicates = replicates_of(report)
+    rows = tuple(
+        row
+        for outcome in report.outcomes
+        if not isinstance(outcome, Shown)
+        for row in _result_rows(outcome, report.site, replicates)
+    )
+    table = Table(
+        "One row a section and region. Beneath each figure stand its denominator and its intervals. 1+, 2+ and 3+ are "
+        "cuts in optical density that are not validated.",
+        ("Section and region", "Positive density", "Percent positive", "H-score (0 to 300)", *GRADES, "Area"),
+        rows,
+    )
+    blocks: list[Block] = [table] if rows else [Text("No section was scored.")]
+    for outcome in report.outcomes:
+        if isinstance(outcome, Scored):
+            blocks += _details(outcome)
+    return Chapter("results", "Results by section", tuple(blocks))
+
+
+def _analysed_row(outcome: SlideOutcome, replicates: Mapping[str, str]) -> tuple[Cell, ...]:
+    name = name_section(outcome, replicates, Line(f"chromogen {figures.format_chromogen(outcome.stain)}", "quiet"))
+    if isinstance(outcome, Shown):
+        return (name, plain("shown only; a section without chromogen is not scored"), plain("–"), plain("–"))
+    if not isinstance(outcome, Scored):
+        return (name, plain(problem_of(outcome), "absent"), plain("–"), plain("–"))
+    analysed = tuple(
+        Line(figures.format_area(part.score.counts.area_um2), "value" if not index else "", name_region(part.region))
+        for index, part in enumerate(outcome.parts)
+    )
+    left_out = tuple(Line(figures.format_area(each.area_um2), after=each.cause) for each in outcome.left_out)
+    drawn = NOTHING_DRAWN
+    if outcome.annotations:
+        count = outcome.annotations.regions
+        digest = outcome.annotations.file_sha256[:12]
+        drawn = f"{count} drawn area{'' if count == 1 else 's'}, file SHA-256 {digest}…"
+    return (name, Cell(analysed), Cell(left_out or (Line("nothing"),)), plain(drawn))
+
+
+def _controls(report: BiopsyReport, replicates: Mapping[str, str]) -> tuple[Block, ...]:
+    rows = []
+    for outcome in report.outcomes:
+        if not isinstance(outcome, Scored):
+            continue
+        if outcome.stain.marker == CONTROL:
+            what, score = "section without primary antibody", outcome.score
+        elif outcome.control is not None:
+            what, score = "control tissue on the same glass, not the patient's", outcome.control
+        else:
+            continue
+        rows.append(
+            (
+                name_section(outcome, replicates),
+                plain(what),
+                Cell(estimate_lines(score.positive_fraction, _of_cells(score.counts))),
+                Cell(estimate_lines(score.positive_density_per_mm2)),
+                number(figures.format_area(score.counts.area_um2)),
+            )
+        )
+    if not rows:
+        return (Text(NO_CONTROL, "warn"),)
+    header = ("Section", "What it is", "Percent positive", "Positive density", "Area")
+    return (Table("Read these beside the results; nothing was subtracted.", header, tuple(rows)),)
+
+
+def _of_cells(counts: CellCounts) -> Line:
+    return Line(f"{figures.format_count(counts.positive)} of {figures.format_count(counts.total)} nucleated cells")
+
+
+def _result_rows(outcome: SlideOutcome, site: str, replicates: Mapping[str, str]) -> list[tuple[Cell, ...]]:
+    if not isinstance(outcome, Scored):
+        blank = [plain("–")] * (len(GRADES) + 3)
+        return [(name_section(outcome, replicates), plain(problem_of(outcome), "absent"), *blank)]
+    return [_result_row(outcome, part, site, replicates) for part in outcome.parts]
+
+
+def _result_row(outcome: Scored, part: RegionScore, site: str, replicates: Mapping[str, str]) -> tuple[Cell, ...]:
+    score, counts = part.score, part.score.counts
+    in_patient = outcome.stain.marker != CONTROL
+    warning = percent_warning(site, part) if in_patient and score.positive_fraction.value is not None else ""
+    percent = estimate_lines(score.positive_fraction, _of_cells(counts))
+    grades = (counts.negative, counts.one_plus, counts.two_plus, counts.three_plus, counts.total)
+    return (
+        name_section(outcome, replicates, Line(name_region(part.region))),
+        Cell(estimate_lines(score.positive_density_per_mm2)),
+        Cell((*percent, Line(warning, "warn")) if warning else percent),
+        Cell(estimate_lines(score.h_score)),
+        *(number(figures.format_count(count)) for count in grades),
+        number(figures.format_area(counts.area_um2)),
+    )
+
+
+def _details(outcome: Scored) -> list[Block]:
+    blocks: list[Block] = [Heading(figures.format_marker(outcome.stain.marker), outcome.slide_id)]
+    cautions = [*outcome.notes, *outcome.score.cautions]
+    cautions += [f"{part.region.label}: {caution}" for part in outcome.compartments for caution in part.score.cautions]
+    if cautions:
+        blocks.append(Bullets(tuple(dict.fromkeys(cautions)), "warn"))
+    entries = [(_capital(name), words) for name, words in doubts(outcome.score)]
+    for part in outcome.compartments:
+        words = [text for name, text in doubts(part.score) if name in CALLS_OF_PART]
+        entries.append((f"Uncertain calls, {part.region.label}", "; ".join(words)))
+    entries.append(("Hot spot", _hot_spot(outcome.hot_spot, outcome.stain.marker)))
+    if outcome.nucleus_um is not None:
+        entries.append(("Median diameter of positive nuclei", f"{outcome.nucleus_um:.1f} µm"))
+    entries.append(("Intervals", interval_methods(outcome.score) or "none"))
+    blocks.append(Facts(tuple(entries), lines=True))
+    if len(outcome.fragments) > 1:
+        blocks.append(_fragments(outcome.fragments))
+    return blocks
+
+
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:]
+
+
+def _hot_spot(spot: HotSpot | None, marker: str) -> str:
+    if spot is None:
+        return "not evaluable: it was not looked for"
+    figure = figures.format_estimate(spot.density_per_mm2)
+    if spot.density_per_mm2.value is None:
+        return figure
+    side, cells = f"{spot.side_um:,.0f} µm", figures.positive_cells(marker)
+    place = ""
+    if spot.x_um is not None and spot.y_um is not None:
+        place = f", its upper left corner at x {spot.x_um:,.0f} µm, y {spot.y_um:,.0f} µm of the slide"
+    return (
+        f"{figure}: {figures.format_count(spot.positive)} {cells} in {figures.format_area(spot.tissue_um2)} of tissue "
+        f"in the densest window of {side} × {side} (steps of {spot.step_um:,.0f} µm){place}. The highest of many "
+        "windows has no interval and lies above the mean by chance alone."
+    )
+
+
+def _fragments(fragments: Sequence[tuple[int, CellCounts]]) -> Table:
+    rows = []
+    for fragment, counts in fragments:
+        cells = (counts.negative, counts.one_plus, counts.two_plus, counts.three_plus, counts.total)
+        figures_of = (*map(figures.format_count, cells), figures.format_area(counts.area_um2))
+        rows.append((plain(str(fragment)), *map(number, figures_of)))
+    caption = "Cells of each tissue fragment; the numbers are those of the overview picture."
+    return Table(caption, ("Fragment", *GRADES, "Area"), tuple(rows), wide=False)
