@@ -122,7 +122,7 @@ def _row(number: int, folder: Path) -> ManifestRow:
 def dask_cluster(folder: Path) -> Iterator[tuple[str, list["subprocess.Popen[bytes]"]]]:
     """Start a scheduler and two workers as a user would, on this machine alone; yield its file and the workers."""
     file = folder / "scheduler.json"
-    own = ["--host", "127.0.0.1", "--scheduler-file", str(file), "--no-dashboard"]
+    own = ["--host", "127.0.0.1", "--scheduler-file", str(file), "--no-dashboard", "--dashboard-address", "127.0.0.1:0"]
     paths = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(Path(__file__).parent)])}
     processes: list[subprocess.Popen[bytes]] = []
     with (folder / "dask.log").open("wb") as log:

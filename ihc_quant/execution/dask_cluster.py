@@ -24,6 +24,8 @@ IN_FLIGHT = 2
 """Jobs that are with the cluster for each that it can run at once, so that no worker waits for the network."""
 
 CONNECT_SECONDS = 30
+"""How long to wait for the scheduler's file and for its answer."""
+
 RESULT_SECONDS = 10.0
 """A result that is not there after so long was lost with its worker, and is made again."""
 
@@ -89,7 +91,11 @@ class DaskCluster:
             client.close()
 
     def _file(self) -> str:
-        if not Path(self.scheduler).is_file():
+        file = Path(self.scheduler)
+        until = time.monotonic() + CONNECT_SECONDS
+        while not file.is_file() and file.parent.is_dir() and time.monotonic() < until:
+            time.sleep(0.1)  # it may have been started a moment ago
+        if not file.is_file():
             raise SettingsError(
                 f"{self.scheduler} is neither an address (tcp://host:8786) nor a scheduler file: "
                 "start the scheduler with --scheduler-file, in a folder that all machines share."

@@ -46,6 +46,7 @@ def cluster(_tests_are_found: None) -> Iterator[Any]:
         processes=True,
         host="127.0.0.1",
         dashboard_address="127.0.0.1:0",
+        worker_dashboard_address="127.0.0.1:0",
         silence_logs=50,
     ) as local:
         yield local
@@ -323,7 +324,12 @@ def test_a_scheduler_that_is_not_there_is_named(where: str, monkeypatch: pytest.
 def test_a_cluster_without_workers_is_not_waited_for_forever() -> None:
     distributed = pytest.importorskip("distributed")
     with distributed.LocalCluster(
-        n_workers=0, processes=True, host="127.0.0.1", dashboard_address="127.0.0.1:0", silence_logs=50
+        n_workers=0,
+        processes=True,
+        host="127.0.0.1",
+        dashboard_address="127.0.0.1:0",
+        worker_dashboard_address="127.0.0.1:0",
+        silence_logs=50,
     ) as empty:
         executor = DaskCluster(empty.scheduler_address, wait_seconds=0.2)
         with pytest.raises(SettingsError, match="No Dask worker"):
