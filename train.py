@@ -84,6 +84,7 @@ class Settings:
     positivity_weight: float = 1.0  # weight of the positivity loss beside the centre's
     precision: str = "auto"  # float32, bfloat16, or auto: bfloat16 where the device has instructions for it
     every: int = 200  # steps between validations and checkpoints
+    caution: str = ""  # a clause that goes with the figures into card and reports: "the recipe was chosen on them"
     seed: int = 1  # of the first weights, of the batches and of their augmentation
     threads: int = 2  # CPU threads
     finish: bool = False  # choose operating points, test, write weights and card; no training

@@ -174,7 +174,7 @@ def write_weights(trained: Trained, target: Path, verdict: Verdict) -> WeightsCa
     start, start_card = trained.folder / f"{START}.safetensors", trained.folder / f"{START}.json"
     inherited = inherited_sources(read_card(start_card) if start_card.exists() else None)
     sources = (*trained.sources(), *inherited)
-    point = verdict.point
+    point, caution = verdict.point, trained.settings.get("caution", "")
     card = WeightsCard(
         name=trained.name,
         created=datetime.now(UTC).date().isoformat(),
@@ -200,7 +200,7 @@ def write_weights(trained: Trained, target: Path, verdict: Verdict) -> WeightsCa
         metrics=dict(verdict.metrics),
         known_failures=known_failures(sources, verdict.metrics),
         training={**trained.settings, **(verdict.training or {})},
-        figures_of=verdict.figures_of,
+        figures_of=f"{verdict.figures_of or 'these weights'}; {caution}" if caution else verdict.figures_of,
         started_from=file_sha256(start) if start.exists() else "",
         measurement=verdict.measurement,
     )
