@@ -13,6 +13,7 @@ from ihc_quant.cli.evaluate import evaluate
 from ihc_quant.cli.look import doctor, inspect
 from ihc_quant.cli.manifest import manifest
 from ihc_quant.cli.results import export, rescore
+from ihc_quant.cli.schema import schema
 from ihc_quant.cli.score import demo, score
 from ihc_quant.cli.weights import weights
 from ihc_quant.domain.provenance import RESEARCH_USE_ONLY
@@ -26,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for command in (score, batch, report, rescore, export, inspect, doctor, weights, demo):
+for command in (score, batch, report, rescore, export, inspect, doctor, weights, schema, demo):
     app.command()(command)
 app.add_typer(manifest, name="manifest")
 app.add_typer(evaluate, name="evaluate")

@@ -23,6 +23,9 @@ def score(
     ] = None,
     mpp: options.MppOption = None,
     series: options.Series = None,
+    fragments: options.Fragments = None,
+    annotations: options.Annotations = None,
+    propose_infiltrate: options.ProposeInfiltrate = True,
     weights: options.Weights = "default",
     threshold: options.Threshold = None,
     cuts: options.Cuts = None,
@@ -40,6 +43,7 @@ def score(
     """Score one slide: cell table, tile table, scores and pictures."""
     stain = options.section_stain(marker, chromogen)
     override = options.square_mpp(mpp)
+    named = options.fragment_numbers(fragments)
     measure = options.measure_settings(weights, tile, margin, allow_coarse, precision)
     execution = options.execution_settings(runtime, device, workers)
     options.call_rule(threshold, cuts, call_by, compartment, 0.5)
@@ -58,7 +62,7 @@ def score(
     )
     rule = options.call_rule(threshold, cuts, call_by, compartment, predictor.card.thresholds.positive)
     with tile_progress(slide.name) as on_progress:
-        task = SlideTask(slide, stain, slide_id, override, series)
+        task = SlideTask(slide, stain, slide_id, override, series, named, annotations, propose_infiltrate)
         run = run_slide(task, out, predictor, measure, rule, execution.workers, on_progress)
     if json:
         say_json({"folder": None if run.folder is None else str(run.folder), **outcome_json(run.outcome)})
@@ -80,8 +84,8 @@ def demo(
     execution = options.execution_settings("auto", "auto", workers)
     measure = options.measure_settings(weights, 1024, 48, False)
 
-    from ihc_quant.batch.biopsies import write_biopsies
     from ihc_quant.batch.manifest import read_manifest
+    from ihc_quant.batch.reports import write_reports
     from ihc_quant.batch.section_tasks import slide_tasks
     from ihc_quant.batch.slide_job import run_slide
     from ihc_quant.network.predictor import load_predictor
@@ -98,7 +102,7 @@ def demo(
         runs[row.slide_id] = run
         for line in summary_lines(run.outcome)[:-1]:
             say(line)
-    pages = write_biopsies(rows, runs, out)
+    pages = write_reports(rows, {slide_id: run.outcome for slide_id, run in runs.items()}, out)
     say("The samples are painted, so these figures show how the program works and nothing of its accuracy.")
     say("Reports:")
     for page in pages:
