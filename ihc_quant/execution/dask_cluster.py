@@ -29,6 +29,8 @@ CONNECT_SECONDS = 30
 RESULT_SECONDS = 10.0
 """A result that is not there after so long was lost with its worker, and is made again."""
 
+SCHEDULER_LOST = "The Dask scheduler was lost: start it and run again; what is done is kept."
+
 LOOK_SECONDS = 1.0
 """How often the number of workers is asked for."""
 
@@ -217,7 +219,10 @@ class _Run:
         if now - self._looked < LOOK_SECONDS and self._slots:
             return
         self._require_scheduler()
-        self._slots = sum(self._client.nthreads().values())
+        try:
+            self._slots = sum(self._client.nthreads().values())
+        except (OSError, TimeoutError) as error:
+            raise SettingsError(SCHEDULER_LOST) from error
         self._looked = time.monotonic()
         if self._slots:
             self._last_seen = self._looked
@@ -231,7 +236,7 @@ class _Run:
 
     def _require_scheduler(self) -> None:
         if self._client.status not in ("running", "connecting"):
-            raise SettingsError("The Dask scheduler was lost: start it and run again; what is done is kept.")
+            raise SettingsError(SCHEDULER_LOST)
 
     def _end(self) -> None:
         """Take back what was sent, and end the worker processes that serve this run."""

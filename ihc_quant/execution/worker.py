@@ -85,8 +85,8 @@ class Worker:
 
     @property
     def idle(self) -> bool:
-        """Whether it waits for a job."""
-        return self.ready and self.assignment is None
+        """Whether it waits for a job. One that was killed and whose result came all the same waits for none."""
+        return self.ready and self.assignment is None and self._killed is None
 
     def give(self, assignment: Assignment) -> None:
         """Hand it a job. One that died in the meantime is heard of later, and its job is tried again."""
@@ -122,7 +122,7 @@ class Worker:
             if os.fstat(self._log.fileno()).st_size > LOG_BYTES:
                 self._log.truncate(0)
             limit = self._limits.seconds if self.ready else START_SECONDS
-            running = not self.idle
+            running = not self.ready or self.assignment is not None
             if running and limit is not None and time.monotonic() - self._begun > limit:
                 self._say_where_it_stands()
                 self._kill("timeout", too_slow(limit))

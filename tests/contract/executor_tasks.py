@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,8 @@ def misbehave(how: str) -> str:
             os.kill(os.getpid(), signal.SIGSEGV)
         case "exit":
             os._exit(3)
+        case "late":
+            _wait_for_the_last_call()
         case "hang":
             time.sleep(600)
         case "fill":
@@ -75,6 +78,13 @@ def hang_with_child(folder: str) -> None:
     Path(folder, "pids.part").write_text(f"{os.getpid()} {child.pid}")
     Path(folder, "pids.part").rename(Path(folder, "pids"))
     time.sleep(600)
+
+
+def _wait_for_the_last_call() -> None:
+    """Return when the parent asks where the job stands, which it does just before it kills."""
+    asked = threading.Event()
+    signal.signal(signal.SIGUSR1, lambda *_: asked.set())
+    asked.wait(60)
 
 
 _HOG = "import time; kept = bytearray(b'x') * 400_000_000; time.sleep(600)"

@@ -191,6 +191,11 @@ def test_a_job_over_its_time_is_stopped(protected: Make) -> None:
     assert [_value(ended[key]) for key in "12"] == ["a", "b"]
 
 
+def test_a_result_that_comes_with_the_end_of_its_time_costs_no_other_job() -> None:
+    ended = _by_key(WorkerProcesses(1, Limits(seconds=0.5)).run(tasks.misbehave, _jobs("late", "a", "late", "b")))
+    assert [_value(ended[key]) for key in "0123"] == ["late", "a", "late", "b"]
+
+
 @pytest.mark.parametrize("how", ["fill", "child"])
 def test_a_job_over_its_memory_is_stopped(protected: Make, how: str) -> None:
     ended = _by_key(protected(Limits(seconds=60, memory_bytes=200_000_000)).run(tasks.misbehave, _jobs(how, "a")))
