@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 
 from ihc_quant.batch import slide_worker
 from ihc_quant.batch.manifest import read_manifest
@@ -101,8 +102,16 @@ class Bench:
         return {step.slide_id: (step.action, step.why) for step in self.plan(settings, rule or CallRule(), **flags)}
 
 
+@pytest.fixture(scope="module")
+def small_slide(tiny_slide: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a slide of one tile with some 30 painted nuclei."""
+    path = tmp_path_factory.mktemp("small") / "small.tif"
+    write_pyramid(path, tifffile.imread(tiny_slide, key=0)[40:280, 40:280], 0.5, quality=95, levels=1)
+    return path
+
+
 @pytest.fixture
-def bench(painted_predictor: Any, tiny_slide: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+def bench(painted_predictor: Any, small_slide: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     """Return a manifest of two good slides; ``measured`` names each slide whose pixels were measured."""
     monkeypatch.setattr("ihc_quant.network.predictor.load_predictor", lambda *_args, **_options: painted_predictor)
     monkeypatch.setattr("ihc_quant.batch.derivation.draw_pictures", lambda *_: None, raising=False)
@@ -110,7 +119,7 @@ def bench(painted_predictor: Any, tiny_slide: Path, tmp_path: Path, monkeypatch:
     here = Bench(tmp_path, painted_predictor, tmp_path / "out")
     for name in ("s1", "s2"):
         here.slides[name] = tmp_path / f"accession {name} µ.tif"
-        shutil.copy(tiny_slide, here.slides[name])
+        shutil.copy(small_slide, here.slides[name])
     real = run_slide
 
     def counted(task: Any, *rest: Any) -> Any:
@@ -190,7 +199,7 @@ def test_bad_slides_fail_alone_and_say_why(bench: Bench) -> None:
     assert isinstance(outcomes["s2"], Scored)
 
 
-def test_failed_slides_wait_until_something_changes(bench: Bench, tiny_slide: Path) -> None:
+def test_failed_slides_wait_until_something_changes(bench: Bench) -> None:
     good = bench.slides["s1"].read_bytes()
     bench.slides["s1"].write_bytes(good[:1000])
     bench.run()

@@ -1,0 +1,192 @@
+"""The commands ``batch`` and ``report``: exit codes, what is told where, and that nothing names a patient."""
+
+import csv
+import json
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from numpy.typing import NDArray
+
+from ihc_quant.batch import slide_worker
+from ihc_quant.cli import console
+from ihc_quant.execution.in_process import InProcess
+from ihc_quant.slide.writing import write_pyramid
+
+HEADER = ("slide_id", "biopsy_id", "patient_id", "site", "marker", "chromogen", "slide")
+
+
+@pytest.fixture
+def batch(run: Any, painted_predictor: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Return a function that runs a command over slides, in this process: ``batch({"s1": path}, "--dry-run")``."""
+    card = types.SimpleNamespace(card=painted_predictor.card)
+    monkeypatch.setattr("ihc_quant.network.weights.load_weights", lambda _: card)
+    monkeypatch.setattr("ihc_quant.execution.worker_processes.WorkerProcesses", lambda *_args, **_options: InProcess())
+    slide_worker._loaded.cache_clear()
+
+    def ran(slides: dict[str, Path], *options: object, command: str = "batch") -> Any:
+        with Path("manifest.csv").open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(HEADER)
+            for slide_id, slide in slides.items():
+                writer.writerow((slide_id, "b1", "p1", "skin", "CCR4", "DAB", slide))
+        return run(command, "manifest.csv", "--tile", "256", *options)
+
+    return ran
+
+
+@pytest.fixture
+def pixels(tiny_slide: Path) -> NDArray[np.uint8]:
+    """Return a piece of painted tissue."""
+    return np.asarray(tifffile.imread(tiny_slide, key=0)[40:280, 40:280], np.uint8)
+
+
+@pytest.fixture
+def slide(pixels: NDArray[np.uint8], tmp_path: Path) -> Path:
+    """Return a small slide with tissue."""
+    path = tmp_path / "accession-4711.tif"
+    write_pyramid(path, pixels, 0.5, quality=95, levels=1)
+    return path
+
+
+def test_good_and_bad_slides(batch: Any, slide: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.tif").write_text("no slide")
+    slides = {"s1": slide, "bad": tmp_path / "bad.tif"}
+    result = batch(slides)
+    assert result.exit_code == console.EXIT_SLIDE_FAILED, result.output
+    assert result.stdout == "2 slides: 1 scored, 1 failed. Summary: out/summary.md\n"
+    first, *lines = result.stderr.splitlines()
+    assert first == "2 slides; measure: 2"
+    assert lines[0].startswith("[1/2, ")
+    assert " left] s1 CCR4: scored, " in lines[0]
+    assert lines[1].startswith("[2/2] bad CCR4: not scored: ")
+    assert lines[2] == "Not scored:"
+    assert lines[3].startswith("  bad: no reader knows this")
+    again = batch(slides)
+    assert again.exit_code == console.EXIT_SLIDE_FAILED
+    assert again.stderr.splitlines()[0] == "2 slides; done already: 1, failed before and left: 1"
+    assert batch({"s1": slide}).exit_code == console.EXIT_DONE
+
+
+def test_plan_writes_nothing(batch: Any, slide: Path) -> None:
+    result = batch({"s1": slide}, "--dry-run")
+    assert result.exit_code == console.EXIT_DONE
+    assert result.stdout == "s1: measure: new\n1 slides; measure: 1. Nothing was written.\n"
+    assert not Path("out").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        (("--call-by", "eye"), "eye"),
+        (("--precision", "int4"), "int4"),
+        (("--force", "--retry-failed"), "--force"),
+        (("--dask", "tcp://nowhere:1", "--workers", "2"), "--workers"),
+    ],
+)
+def test_nothing_starts_with_impossible_settings(batch: Any, slide: Path, options: tuple[str, ...], word: str) -> None:
+    result = batch({"s1": slide}, *options)
+    assert result.exit_code == console.EXIT_CANNOT_START
+    assert result.stderr.startswith("error ")
+    assert word in result.stderr
+    assert not Path("out").exists()
+
+
+def test_nothing_starts_without_manifest_or_folder(batch: Any, run: Any, slide: Path) -> None:
+    assert run("batch", "nothing.csv").exit_code == console.EXIT_CANNOT_START
+    Path("taken").touch()
+    result = batch({"s1": slide}, "-o", "taken")
+    assert result.exit_code == console.EXIT_CANNOT_START
+    assert "file stands" in result.stderr
+    assert batch({"x" * 300: slide}).exit_code == console.EXIT_CANNOT_START
+
+
+def test_interruption_and_faults_have_codes_of_their_own(batch: Any, slide: Path, monkeypatch: Any) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ihc_quant.batch.slide_job.find_tissue", stop)
+    result = batch({"s1": slide})
+    assert result.exit_code == console.EXIT_INTERRUPTED
+    assert json.loads(Path("out/run.json").read_text())["state"] == "interrupted"
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("here")
+
+    monkeypatch.setattr("ihc_quant.batch.slide_job.find_tissue", fail)
+    result = batch({"s1": slide})
+    assert result.exit_code == console.EXIT_BUG
+    assert "ZeroDivisionError: here" in result.stderr
+
+
+def planted(path: Path, rgb: NDArray[np.uint8], names: list[str]) -> None:
+    """Write a slide that names a patient wherever a TIFF can."""
+    description, artist, software, host = names
+    with tifffile.TiffWriter(path) as tiff:
+        tiff.write(
+            rgb,
+            photometric="rgb",
+            tile=(256, 256),
+            compression="jpeg",
+            compressionargs={"level": 95},
+            description=f"Aperio Image Library v12\n240x240 [0,0 240x240]|AppMag = 20|MPP = 0.5|User = {description}",
+            software=software,
+            resolution=(20000, 20000),
+            resolutionunit="CENTIMETER",
+            extratags=[(315, 2, 0, artist, True), (316, 2, 0, host, True)],
+            metadata=None,
+        )
+        # Label and macro, as scanners add them.
+        for kind in ("label", "macro"):
+            tiff.write(
+                np.full((64, 64, 3), 200, np.uint8),
+                photometric="rgb",
+                description=f"Aperio Image Library v12\n{kind} 64x64 {description}",
+                metadata=None,
+            )
+
+
+def test_no_output_names_the_patient(batch: Any, pixels: NDArray[np.uint8], tmp_path: Path) -> None:
+    names = ["MUSTERMANN-ERIKA", "ARTIST-19560812", "SOFT-WARE-S24-0815", "HOST-KLINIK-7"]
+    folder = tmp_path / "Patientin Mustermann 1956"
+    folder.mkdir()
+    slide = folder / "S24-4711 Käthe.svs"
+    planted(slide, pixels, names)
+    bad = folder / "S24-4712 Käthe.svs"
+    bad.write_bytes(slide.read_bytes()[:2000])
+    gone = folder / "S24-4713 Käthe.svs"
+    result = batch({"s1": slide, "s2": bad, "s3": gone}, "-o", "out", command="report")
+    assert result.exit_code == console.EXIT_SLIDE_FAILED, result.output
+    assert result.stdout.count("Written: ") >= 1
+    files = [path for path in Path("out").rglob("*") if path.is_file()]
+    assert {"summary.md", "run.json", "run.log", "cells.parquet", "report.html"} <= {path.name for path in files}
+    secrets = [*names, *(path.name for path in (slide, bad, gone)), slide.stem, "Mustermann", str(tmp_path)]
+    told = 0
+    for path in files:
+        data = path.read_bytes()
+        found = [secret for secret in secrets if spelled(secret, data)]
+        if path.name in {"run.json", "run.log"}:
+            told += "Mustermann" in found
+        else:
+            assert not found, path
+    assert told == 2
+
+
+def spelled(secret: str, data: bytes) -> bool:
+    """Return whether data holds a text in any spelling that files use."""
+    escaped = secret.encode("ascii", "xmlcharrefreplace"), json.dumps(secret)[1:-1].encode()
+    return any(text in data for text in (secret.encode(), secret.encode("utf-16-le"), *escaped))
+
+
+def test_report_follows_the_scores(batch: Any, slide: Path) -> None:
+    slides = {"s1": slide}
+    result = batch(slides, command="report")
+    assert result.exit_code == console.EXIT_DONE, result.output
+    report = json.loads(Path("out/biopsies/b1/report.json").read_text())
+    result = batch(slides, "--threshold", "0.9", command="report")
+    assert "score again from the cell table: 1" in result.stderr
+    assert json.loads(Path("out/biopsies/b1/report.json").read_text()) != report
