@@ -10,12 +10,9 @@ from ihc_quant.domain.clinical import SERIES_NAMES
 from ihc_quant.domain.outcome import Failed, Scored
 from ihc_quant.domain.provenance import RESEARCH_USE_ONLY
 from ihc_quant.report.cohort_blood_columns import blood_columns
-from ihc_quant.report.cohort_entry import BETWEEN, COHORT_RATIOS, Cell, CohortColumn, CohortEntry
+from ihc_quant.report.cohort_entry import BETWEEN, COHORT_MARKERS, COHORT_RATIOS, Cell, CohortColumn, CohortEntry
 from ihc_quant.report.cohort_marker_columns import marker_columns
 from ihc_quant.report.cohort_panel_columns import ratio_columns, scheme_column
-
-COHORT_MARKERS: tuple[str, ...] = ("CD4", "CD8", "CCR4")
-"""Markers with columns of their own."""
 
 
 def cohort_columns(further_series: Sequence[str] = (), scheme_ids: Sequence[str] = ()) -> tuple[CohortColumn, ...]:

@@ -4,11 +4,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from ihc_quant.domain.biopsy import BiopsyReport
+from ihc_quant.domain.biopsy import PANEL_MARKERS, BiopsyReport
 from ihc_quant.domain.score import Estimate
 from ihc_quant.domain.stain import SITES
+from ihc_quant.report.cohort_marker import MarkerFigures, marker_figures
 from ihc_quant.scoring.blood_response import BloodResponse
 from ihc_quant.scoring.clinical_join import BloodFigure
+
+COHORT_MARKERS: tuple[str, ...] = PANEL_MARKERS
+"""Markers with columns of their own."""
 
 COHORT_RATIOS: tuple[str, ...] = ("CD4:CD8", "CCR4:CD4")
 """Density ratios of serial sections with columns of their own."""
@@ -37,6 +41,8 @@ class CohortEntry:
         Of the patient; None where there is no clinical table.
     response_stated : str
         As the clinical table states it.
+    markers : mapping of marker to MarkerFigures
+        Follows from the report.
     """
 
     report: BiopsyReport
@@ -45,6 +51,7 @@ class CohortEntry:
     blood: tuple[BloodFigure, ...] = ()
     response: BloodResponse | None = None
     response_stated: str = ""
+    markers: Mapping[str, MarkerFigures] = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.report.site not in SITES:
@@ -52,6 +59,8 @@ class CohortEntry:
         unknown = set(self.ratios) - set(COHORT_RATIOS)
         if unknown:
             raise ValueError(f"the cohort has no column for the ratios {sorted(unknown)}")
+        figures = {marker: marker_figures(marker, self.report.outcomes) for marker in COHORT_MARKERS}
+        object.__setattr__(self, "markers", figures)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from functools import partial
 
 from ihc_quant.report.cohort_entry import Cell, CohortColumn, CohortEntry, Kind
-from ihc_quant.report.cohort_marker import marker_figures
 
 GRADES = (("1+", "one_plus"), ("2+", "two_plus"), ("3+", "three_plus"))
 
@@ -81,4 +80,4 @@ def _column(marker: str, name: str, kind: Kind, unit: str, meaning: str, missing
 
 
 def _of_marker(marker: str, name: str, entry: CohortEntry) -> Cell:
-    return marker_figures(marker, entry.report.outcomes).cells.get(name)
+    return entry.markers[marker].cells.get(name)

@@ -1,0 +1,126 @@
+"""Figures over several sections, and of parts of a section, in one row of the cohort."""
+
+import csv
+import io
+from dataclasses import replace
+
+import pytest
+
+from ihc_quant.domain.biopsy import BiopsyPanel, BiopsyReport
+from ihc_quant.domain.outcome import LeftOut, RegionScore, Scored
+from ihc_quant.domain.score import Estimate
+from ihc_quant.domain.sensitivity import HotSpot
+from ihc_quant.domain.serial_sections import AnalysedRegion, CountedSection, DensityRatio
+from ihc_quant.report.cohort_columns import cohort_columns
+from ihc_quant.report.cohort_entry import CohortEntry
+from ihc_quant.report.cohort_panel import cohort_ratios, cohort_schemes
+from ihc_quant.report.cohort_table import cohort_csv
+from ihc_quant.scoring.ccr4_schemes import CCR4_SCHEMES
+from ihc_quant.scoring.scheme_verdicts import Ccr4Reading, judge_all
+
+ALL, INFILTRATE = AnalysedRegion(), AnalysedRegion("infiltrate", "drawn")
+
+
+def ratio(
+    over: tuple[str, AnalysedRegion | None],
+    under: tuple[str, AnalysedRegion | None],
+    value: float | None,
+    reason: str = "",
+) -> DensityRatio:
+    (one, of_one), (other, of_other) = over, under
+    return DensityRatio(
+        CountedSection(one, "CCR4", of_one),
+        CountedSection(other, "CD4", of_other),
+        Estimate(value, "ratio", reason=reason),
+    )
+
+
+def report_of(scored: Scored, *ratios: DensityRatio) -> BiopsyReport:
+    ccr4 = tuple(replace(scored, slide_id=name, stain=replace(scored.stain, marker="CCR4")) for name in ("c1", "c2"))
+    return BiopsyReport("B", "P", "skin", (replace(scored, slide_id="d"), *ccr4), panel=BiopsyPanel(ratios))
+
+
+def test_the_ratio_is_that_of_all_that_was_analysed(scored: Scored) -> None:
+    report = report_of(scored, ratio(("c1", ALL), ("d", ALL), 0.7), ratio(("c1", INFILTRATE), ("d", INFILTRATE), 0.9))
+    assert cohort_ratios(report)["CCR4:CD4"].value == 0.7
+    assert set(cohort_ratios(report)) == {"CCR4:CD4"}
+
+
+def test_two_pairs_of_sections_are_not_averaged(scored: Scored) -> None:
+    report = report_of(scored, ratio(("c1", ALL), ("d", ALL), 0.7), ratio(("c2", ALL), ("d", ALL), 0.9))
+    found = cohort_ratios(report)["CCR4:CD4"]
+    assert found.value is None
+    assert found.reason == "2 pairs of sections, which are not averaged; the report gives each"
+
+
+def test_a_pair_that_is_refused_for_every_region_has_its_reason_once(scored: Scored) -> None:
+    why = "the biopsy has no CD4 section"
+    refused = [ratio(("c1", region), ("", None), None, why) for region in (ALL, INFILTRATE)]
+    assert cohort_ratios(report_of(scored, *refused))["CCR4:CD4"].reason == why
+    missing = [ratio((name, ALL), ("", None), None, why) for name in ("c1", "c2")]
+    assert cohort_ratios(report_of(scored, *missing))["CCR4:CD4"].reason == why
+
+
+def test_a_scheme_names_the_section_where_it_judges_several(scored: Scored) -> None:
+    fraction = scored.score.positive_fraction
+    one = judge_all([Ccr4Reading("c1", "skin", INFILTRATE, fraction)])
+    two = judge_all([Ccr4Reading(name, "skin", INFILTRATE, fraction) for name in ("c1", "c2")])
+    texts, both = (cohort_schemes(replace(report_of(scored), panel=BiopsyPanel(schemes=some))) for some in (one, two))
+    assert list(texts) == [scheme.id for scheme in CCR4_SCHEMES]
+    assert texts["geller-2020-infiltrate-25"].startswith("low: 12.3 %")
+    assert both["geller-2020-infiltrate-25"].startswith("c1: low: 12.3 %")
+    assert " | c2: low" in both["geller-2020-infiltrate-25"]
+
+
+def row_of(*outcomes: Scored) -> dict[str, str]:
+    text = cohort_csv([CohortEntry(BiopsyReport("B", "P", "skin", outcomes))], cohort_columns())
+    (row,) = csv.DictReader(io.StringIO(text))
+    return row
+
+
+@pytest.fixture
+def with_parts(scored: Scored) -> Scored:
+    spot = HotSpot(Estimate(912.5, "cells/mm²"), 447.2, 50.0, 0.5, 10.0, 20.0, 180, 2e5)
+    infiltrate = RegionScore(AnalysedRegion("infiltrate", "proposed"), scored.score)
+    left_out = (LeftOut("drawn exclusion", 3e5), LeftOut("pen", 2e5))
+    return replace(scored, compartments=(infiltrate,), hot_spot=spot, left_out=left_out)
+
+
+def test_infiltrate_hot_spot_and_what_was_left_out_have_columns(with_parts: Scored, scored: Scored) -> None:
+    row = row_of(with_parts)
+    assert row["cd4_infiltrate_origin"] == "proposed, not reviewed"
+    assert (row["cd4_infiltrate_cells"], row["cd4_infiltrate_positive_fraction"]) == ("10000", "0.1234")
+    assert row["cd4_infiltrate_positive_fraction_measurement_high"] == "0.2011"
+    assert row["cd4_infiltrate_density_per_mm2_sampling_low"] == "401.2"
+    assert row["cd4_infiltrate_intervals_reliable"] == "false"
+    assert (row["cd4_hot_spot_density_per_mm2"], row["cd4_left_out_mm2"]) == ("912.5", "0.5")
+    assert "infiltrate: Melanin may count as DAB" in row["cd4_notes"]
+    plain = row_of(scored)
+    assert (plain["cd4_infiltrate_origin"], plain["cd4_infiltrate_cells"]) == ("", "")
+    assert (plain["cd4_hot_spot_density_per_mm2"], plain["cd4_left_out_mm2"]) == ("", "0.0")
+    assert (
+        row_of(replace(with_parts, compartments=(replace(with_parts.compartments[0], region=INFILTRATE),)))[
+            "cd4_infiltrate_origin"
+        ]
+        == "drawn"
+    )
+
+
+def test_several_sections_add_their_infiltrates_only_where_all_have_one_alike(
+    with_parts: Scored, scored: Scored
+) -> None:
+    both = row_of(with_parts, replace(with_parts, slide_id="x"))
+    assert (both["cd4_infiltrate_cells"], both["cd4_infiltrate_positive_fraction"]) == ("20000", "0.1234")
+    assert both["cd4_infiltrate_positive_fraction_sampling_low"] == ""
+    assert both["cd4_hot_spot_density_per_mm2"] == ""
+    assert "hot spot: several sections, which are not averaged" in both["cd4_notes"]
+    mixed = row_of(with_parts, replace(scored, slide_id="x"))
+    assert mixed["cd4_infiltrate_cells"] == ""
+    assert "infiltrate: not every section has one of the same origin" in mixed["cd4_notes"]
+
+
+def test_a_window_that_does_not_stand_out_says_why(with_parts: Scored) -> None:
+    spot = HotSpot(Estimate(None, "cells/mm²", reason="no window holds enough tissue"), 447.2, 50.0, 0.5)
+    row = row_of(replace(with_parts, hot_spot=spot))
+    assert row["cd4_hot_spot_density_per_mm2"] == ""
+    assert "hot spot: no window holds enough tissue" in row["cd4_notes"]
