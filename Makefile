@@ -47,6 +47,8 @@ bench: setup
 	$(BIN)/python benchmarks/reading_paths.py
 	$(BIN)/python benchmarks/accuracy.py
 	$(BIN)/python benchmarks/interval_coverage.py
+	$(BIN)/ihc-quant demo -o out/demo
+	$(BIN)/python benchmarks/proposed_infiltrate.py out/demo
 
 # The pins name versions and no index host.
 requirements:

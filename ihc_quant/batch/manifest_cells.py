@@ -205,7 +205,14 @@ def _day(text: str) -> int:
     return sign * int(number)
 
 
-def _fragments(text: str) -> tuple[int, ...]:
+def parse_fragments(text: str) -> tuple[int, ...]:
+    """Return numbers of fragments, ascending.
+
+    Raises
+    ------
+    CellFault
+        Where they are none.
+    """
     if DATE.fullmatch(text):
         raise CellFault(f"{text!r} is a date, which spreadsheets make of 1-3; write 1;2;3")
     numbers: list[int] = []
@@ -230,7 +237,7 @@ PARSERS: Mapping[str, Callable[[str], object]] = MappingProxyType(
         "chromogen": _one_of(CHROMOGENS),
         "slide": _plain,
         "series": _whole,
-        "fragments": _fragments,
+        "fragments": parse_fragments,
         "mpp": _mpp,
         "clone": _plain,
         "epitope": _plain,

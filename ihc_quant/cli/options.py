@@ -88,10 +88,10 @@ def fragment_numbers(fragments: str | None) -> tuple[int, ...]:
     """
     if fragments is None:
         return ()
-    from ihc_quant.batch.manifest_cells import CellFault, parse_cell
+    from ihc_quant.batch.manifest_cells import CellFault, parse_fragments
 
     try:
-        return tuple(parse_cell("fragments", fragments.strip()))
+        return parse_fragments(fragments.strip())
     except CellFault as fault:
         raise SettingsError(f"--fragments: {fault}.") from fault
 
