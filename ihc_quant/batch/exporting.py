@@ -9,11 +9,12 @@ from ihc_quant.batch.derivation import CELLS_FILE
 from ihc_quant.batch.measurement import read_slide_json
 from ihc_quant.batch.outputs import writing
 from ihc_quant.domain.geometry import Point
+from ihc_quant.domain.outcome import Shown
 
 GEOJSON_FILE = "cells.geojson"
 
 
-def export_geojson(folder: Path) -> Path:
+def export_geojson(folder: Path) -> Path | None:
     """Write the cells of a slide as GeoJSON for QuPath, tile by tile, whole or not at all.
 
     QuPath counts from the corner of the slide's bounds where a slide states bounds, so their corner is subtracted.
@@ -25,15 +26,17 @@ def export_geojson(folder: Path) -> Path:
 
     Returns
     -------
-    Path
-        The file.
+    Path or None
+        The file; None where the section is shown and not scored.
 
     Raises
     ------
     OutputError
         Where results cannot be read or the file cannot be written.
     """
-    _, measurement, _ = read_slide_json(folder)
+    outcome, measurement, _ = read_slide_json(folder)
+    if isinstance(outcome, Shown):
+        return None
     x0, y0, _, _ = measurement.facts.bounds_l0
     pieces = cells_to_geojson(
         read_called_tiles(folder / CELLS_FILE),

@@ -323,7 +323,7 @@ def require_fragments(task: SlideTask, tissue: TissueMap) -> None:
     if absent and tissue.fragment_count:
         raise SlideError(
             str(task.path),
-            f"fragment {', '.join(absent)} is named and the slide has {tissue.fragment_count}; leave fragments empty "
+            f"there is no fragment {' or '.join(absent)}, the slide has {tissue.fragment_count}; leave fragments empty "
             "once, read their numbers in the overview, and name those of this section",
         )
 

@@ -52,4 +52,5 @@ def export(
     from ihc_quant.batch.rescoring import slide_folders
 
     for folder in slide_folders(out):
-        say(f"Written: {export_geojson(folder)}")
+        path = export_geojson(folder)
+        say(f"Without cells, because it is only shown: {folder}" if path is None else f"Written: {path}")
