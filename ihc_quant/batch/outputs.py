@@ -47,6 +47,10 @@ CURES = {
 }
 
 
+class ResultsBusy(OutputError):
+    """Another process is writing the same results."""
+
+
 def folder_name(identifier: str) -> str:
     """Return a folder name for an identifier: safe on every system, readable, and different for different identifiers.
 
@@ -204,12 +208,15 @@ def _locked(final: Path) -> Iterator[None]:
             if not (lock.exists() and os.path.samestat(os.fstat(handle), lock.stat())):
                 raise BlockingIOError
         except (BlockingIOError, FileNotFoundError) as error:
-            raise OutputError(
+            raise ResultsBusy(
                 f"{final}: another run is writing there; wait for it or name another folder with -o."
             ) from error
-        yield
+        try:
+            yield
+        finally:
+            # By its holder alone: a lock that others removed would let a third one in.
+            lock.unlink(missing_ok=True)
     finally:
-        lock.unlink(missing_ok=True)
         os.close(handle)
 
 

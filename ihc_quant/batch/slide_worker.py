@@ -6,7 +6,7 @@ The network is loaded once a process. Nothing but plain data goes in and out.
 import os
 import time
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from ihc_quant.batch.file_stamp import file_stamp
 from ihc_quant.batch.measurement import Measurement, read_slide_json
+from ihc_quant.batch.outputs import ResultsBusy
 from ihc_quant.batch.rescoring import rescore_slide
 from ihc_quant.batch.run_plan import Action, Step
 from ihc_quant.batch.run_state import Asked, SlideState, slide_folder, state_of, write_state
@@ -30,6 +31,10 @@ from ihc_quant.slide.opening import open_slide
 
 Doing = Literal["measured", "rescored", "found whole", "failed"]
 """What a worker did about a slide."""
+
+BUSY_PAUSE_S = 2.0
+BUSY_TRIES = 300
+"""How long another process that writes the same results is waited for: ten minutes."""
 
 TOO_LARGE = "it needs more memory than this machine has left; score it on a larger one or with fewer --workers"
 
@@ -131,7 +136,20 @@ def settle_slide(work: SlideWork) -> Settled:
     """Do what is missing of a slide and keep its state.
 
     Everything that concerns this slide alone comes back as a value. ``stop`` is filled where results cannot be written.
+    Where another process writes the same results, as one that a cluster has given up may do, that is waited for.
     """
+    for _ in range(BUSY_TRIES):
+        try:
+            return _settle(work)
+        except ResultsBusy:
+            time.sleep(BUSY_PAUSE_S)
+            work = replace(work, action="check") if work.action == "measure" else work
+    busy = Failed(work.slide_id, work.task.stain, "another command is writing its results; wait for it and run again")
+    return Settled("failed", _kept(work.out, state_of(busy, work.out, work.asked, None)))
+
+
+def _settle(work: SlideWork) -> Settled:
+    """Do what is missing of a slide once; ``ResultsBusy`` where another process writes the same results."""
     started = time.perf_counter()
     before = file_stamp(work.task.path)
     doing: Doing
@@ -150,6 +168,8 @@ def settle_slide(work: SlideWork) -> Settled:
         seconds = round(time.perf_counter() - started, 3)
         state = state_of(outcome, work.out, work.asked, before, seconds=seconds, fault=fault)
         write_state(work.out, state)
+    except ResultsBusy:
+        raise
     except OutputError as error:
         return Settled("failed", None, stop=str(error))
     except IhcQuantError as error:
@@ -177,7 +197,18 @@ def _failure(work: SlideWork, error: Exception) -> Failed:
         reason = str(error).removesuffix(".")
     else:
         reason = f"the program failed ({type(error).__name__}); report it with the traceback in run.log"
-    return Failed(work.slide_id, work.task.stain, without_paths(reason, work))
+    return Failed(work.slide_id, work.task.stain, for_a_list(without_paths(reason, work)))
+
+
+def for_a_list(reason: str) -> str:
+    """Return a reason whose cure is that of a slide in a manifest.
+
+    Examples
+    --------
+    >>> for_a_list("the file states no µm per pixel; state it with --mpp, for example --mpp 0.25")
+    "the file states no µm per pixel; state it in the manifest's column mpp"
+    """
+    return reason.replace("with --mpp, for example --mpp 0.25", "in the manifest's column mpp")
 
 
 def without_paths(text: str, work: SlideWork) -> str:
@@ -203,6 +234,8 @@ def _without_measuring(work: SlideWork) -> tuple[Doing, SlideOutcome] | None:
         if called_as_asked(outcome, work.asked):
             return "found whole", outcome
         return "rescored", rescore_slide(folder, lambda _: work.rule)
+    except ResultsBusy:
+        raise
     except OutputError:
         # Damaged, or of another version. Where it is the disk that fails, the measurement says so.
         return None

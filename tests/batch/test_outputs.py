@@ -191,3 +191,12 @@ def test_odd_identifiers_have_folders(identifier: str, tmp_path: Path) -> None:
 def test_impossible_identifiers_are_refused(identifier: str) -> None:
     with pytest.raises(OutputError, match="cannot name a folder"):
         folder_name(identifier)
+
+
+def test_run_that_is_turned_away_lets_nobody_else_in(tmp_path: Path) -> None:
+    with whole_folder(tmp_path / "s1") as folder:
+        for _ in range(3):
+            with pytest.raises(OutputError, match="another run"):
+                write_results(tmp_path / "s1", "second")
+        (folder / RESULT_FILE).write_text("first")
+    assert (tmp_path / "s1" / RESULT_FILE).read_text() == "first"

@@ -4,6 +4,7 @@ import csv
 import json
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import tifffile
 
 from ihc_quant.batch import slide_worker
 from ihc_quant.batch.manifest import read_manifest
+from ihc_quant.batch.outputs import whole_folder
 from ihc_quant.batch.run import RunProgress, RunSettings, RunWatch, StoredOutcomes, run_batch
 from ihc_quant.batch.run_plan import Step, plan_run
 from ihc_quant.batch.run_state import STATES_FOLDER, read_state
@@ -412,3 +414,19 @@ def test_run_json_names_paths_and_reasons(bench: Bench) -> None:
     assert values["slides"][0]["path"] == str(bench.slides["s1"])
     assert (values["slides"][0]["why"], values["slides"][0]["did"]) == ("new", "measured")
     assert not list(bench.out.rglob("*.partial"))
+
+
+def test_results_that_another_process_writes_are_waited_for(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    locked = ExitStack()
+    locked.enter_context(whole_folder(bench.out / "slides" / "s1"))
+    pauses = []
+
+    def pause(_: float) -> None:
+        pauses.append(1)
+        if len(pauses) == 2:
+            with suppress(OutputError):
+                locked.close()
+
+    monkeypatch.setattr("ihc_quant.batch.slide_worker.time.sleep", pause)
+    assert bench.run().counts() == {"scored": 2}
+    assert len(pauses) == 2

@@ -1,0 +1,87 @@
+"""How the time of a batch goes with workers and slides, and whether the parent's memory grows.
+
+Each worker pinned to one core: the throughput of two workers over that of one. Not pinned: two workers of one thread
+against one worker of two. Then 10, 20 and 40 slides. Times are those of the slides' work: from the first slide that a
+worker is given, when it has loaded its network, to the last that has ended.
+
+Run as ``python benchmarks/scaling.py [--slides 8] [--series 10 20 40]`` on a machine that does nothing else.
+"""
+
+import argparse
+import json
+import re
+import tempfile
+import time
+from datetime import datetime
+from pathlib import Path
+from statistics import median
+
+import psutil
+from batch_material import program, write_crops, write_manifest
+
+
+def timed(folder: Path, slides: dict[str, Path], name: str, *options: object) -> tuple[float, float, float]:
+    """Run a batch; return seconds of its slides, seconds in all, and the parent's peak memory in MB."""
+    out = folder / f"out-{name}"
+    manifest = write_manifest(folder / f"{name}.csv", slides)
+    started, peak = time.monotonic(), 0
+    with (folder / f"{name}.txt").open("wb") as stderr:
+        process = psutil.Popen(program("batch", manifest, out, *options), stdout=stderr, stderr=stderr)
+        while process.poll() is None:
+            peak = max(peak, process.memory_info().rss if process.status() != psutil.STATUS_ZOMBIE else 0)
+            time.sleep(0.1)
+    if process.returncode:
+        raise RuntimeError((folder / f"{name}.txt").read_text(encoding="utf-8"))
+    states = json.loads((out / "run.json").read_text(encoding="utf-8"))["counts"]
+    if states != {"scored": len(slides)}:
+        raise RuntimeError(f"not every slide was scored: {states}")
+    return work_seconds(out), time.monotonic() - started, peak / 1e6
+
+
+def work_seconds(out: Path) -> float:
+    """Return the seconds from the first slide begun to the last one ended, as the log says."""
+    lines = (out / "run.log").read_text(encoding="utf-8").splitlines()
+    moments = [
+        datetime.fromisoformat(line.split(" ", 1)[0]) for line in lines if re.search(r": (begun|measured)", line)
+    ]
+    return (moments[-1] - moments[0]).total_seconds()
+
+
+def main() -> None:
+    """Run the benchmark and print its figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--slides", type=int, default=8)
+    parser.add_argument("--series", type=int, nargs="*", default=[10, 20, 40])
+    parser.add_argument("--side", type=int, default=1536, help="side of a slide in pixels of 0.5 µm")
+    parser.add_argument("--repeats", type=int, default=3)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        slides = write_crops(folder / "slides", arguments.slides, arguments.side)
+        ways = {
+            "1 worker, pinned": ("--workers", 1, "--threads", 1, "--pin"),
+            "2 workers, pinned": ("--workers", 2, "--threads", 1, "--pin"),
+            "1 worker": ("--workers", 1),
+            "2 workers": ("--workers", 2),
+        }
+        seconds: dict[str, list[float]] = {way: [] for way in ways}
+        # The ways take turns, so that a machine that gets busy slows all of them.
+        for repeat in range(arguments.repeats):
+            for number, (way, options) in enumerate(ways.items()):
+                seconds[way].append(timed(folder, slides, f"{number}-{repeat}", *options)[0])
+        print(f"{len(slides)} slides of {arguments.side} px, median of {arguments.repeats}")
+        for way, each in seconds.items():
+            print(f"  {way}: {median(each):.0f} s ({', '.join(f'{s:.0f}' for s in each)})")
+        pinned = median(seconds["1 worker, pinned"]) / median(seconds["2 workers, pinned"])
+        free = median(seconds["1 worker"]) / median(seconds["2 workers"])
+        print(f"pinned: two workers give {pinned:.2f} times the throughput of one (bar: 1.7)")
+        print(f"not pinned: {free:.2f} times (bar: 1)")
+        for count in arguments.series:
+            many = write_crops(folder / f"slides-{count}", count, arguments.side // 2)
+            worked, whole, parent_mb = timed(folder, many, f"series-{count}", "--workers", 2)
+            print(f"{count} slides: {worked:.0f} s, {worked / count:.2f} s each; {whole:.0f} s in all; "
+                  f"parent {parent_mb:.0f} MB")  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
