@@ -43,10 +43,10 @@ def scan_record(measured: Measurement) -> dict[str, str]:
         own = f"the slide's own lie {stains.deviation_degrees:.1f}° away"
     white = ", ".join(f"{channel:.0f}" for channel in stains.white)
     known = {
-        "scanner": facts.scanner or "",
-        "objective": "" if facts.objective is None else f"{facts.objective:g}×",
+        "Scanner": facts.scanner or "",
+        "Objective": "" if facts.objective is None else f"{facts.objective:g}×",
         "µm per pixel": f"{mpp}, {MPP_SOURCES.get(facts.mpp_source, facts.mpp_source)}",
-        "stain vectors": f"{vectors} ({stains.vectors_source}; {own})",
-        "white point": f"{white} ({stains.white_source})",
+        "Stain vectors": f"{vectors} ({stains.vectors_source}; {own})",
+        "White point": f"{white} ({stains.white_source})",
     }
     return {name: text for name, text in sorted(known.items()) if text}

@@ -138,13 +138,13 @@ def test_a_failed_section_stays_failed_whatever_lies_in_its_folder(out: Path) ->
 def test_reports_follow_other_settings(out: Path) -> None:
     write_reports(ROWS, outcomes_in(out), out)
     before = reports_in(out)
-    rescore(out, lambda _: CallRule(p_threshold=0.95))
+    rescore(out / "slides" / "z1-CCR4", lambda _: CallRule(p_threshold=0.95))
     report = read_report(out / "biopsies" / "z1" / "report.json")
     now = outcomes_in(out)["z1-CCR4"]
     assert isinstance(now, Scored)
     assert report.outcomes[2] == now
     assert cohort_in(out)[0]["ccr4_positive_cells"] == str(now.score.counts.positive)
-    rescore(out, lambda threshold: CallRule(p_threshold=threshold))
+    rescore(out / "slides" / "z1-CCR4", lambda threshold: CallRule(p_threshold=threshold))
     assert reports_in(out) == before
 
 
@@ -178,7 +178,7 @@ def test_biopsies_of_an_earlier_manifest_leave_the_cohort_and_keep_true_pages(ou
     write_reports(ROWS, outcomes_in(out), out)
     write_reports(ROWS[:3], outcomes_in(out), out)
     earlier = (out / "biopsies" / "a2" / "report.json").read_bytes()
-    rescore(out, lambda _: CallRule(p_threshold=0.95))
+    rescore(out / "slides" / "a2-CCR4", lambda _: CallRule(p_threshold=0.95))
     assert [each["biopsy_id"] for each in cohort_in(out)] == ["z1"]
     assert (out / "biopsies" / "a2" / "report.json").read_bytes() != earlier
 
