@@ -49,6 +49,7 @@ bench: setup
 	$(BIN)/python benchmarks/interval_coverage.py
 	$(BIN)/ihc-quant demo -o out/demo
 	$(BIN)/python benchmarks/proposed_infiltrate.py out/demo
+	$(BIN)/python benchmarks/rerender.py out/demo
 
 # The pins name versions and no index host.
 requirements:
