@@ -3,10 +3,14 @@
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from shapely.geometry import box
 
+from ihc_quant.annotation.region_classes import RegionKind
+from ihc_quant.annotation.regions import Region
 from ihc_quant.domain.geometry import Grid, GridBox, Mpp
 from ihc_quant.domain.tile import Tile, TilePlan
 from ihc_quant.report.overview import EXCLUDED_COLOUR, TILE_COLOUR, draw_overview
+from ihc_quant.report.region_outlines import COLOURS
 
 MPP = Mpp.square(0.25)
 GRID = Grid(16.0, MPP)
@@ -110,3 +114,26 @@ def test_shapes_that_do_not_fit_are_refused() -> None:
         draw_overview(rgb, GRID, mask[1:], plan, x, y, positive, slide_id="s", marker="CD4")
     with pytest.raises(ValueError, match="one x, one y"):
         draw_overview(rgb, GRID, mask, plan, x[1:], y, positive, slide_id="s", marker="CD4")
+
+
+def test_regions_are_outlined_named_and_dashed_where_proposed() -> None:
+    rgb, mask, plan = scene()
+    x, y, positive = cells()
+    square = box(2200, 1700, 5000, 4000)
+
+    def drawn(*regions: Region, analysed: NDArray[np.bool_] | None = None) -> NDArray[np.uint8]:
+        return draw_overview(
+            rgb, GRID, mask, plan, x, y, positive, slide_id="s", marker="CD4", regions=regions, analysed=analysed
+        )
+
+    colour = COLOURS[RegionKind.INFILTRATE]
+    plain = drawn()
+    by_hand = drawn(Region(RegionKind.INFILTRATE, square, "Infiltrate", 1))
+    proposed = drawn(Region(RegionKind.INFILTRATE, square, "proposed infiltrate", 0, proposed=True))
+    assert count_near(plain, colour) == 0
+    assert count_near(by_hand, colour) > 1.5 * count_near(proposed, colour) > 500
+    assert by_hand.shape[0] > plain.shape[0], "a key stands below"
+    nothing = drawn(analysed=np.zeros_like(mask))
+    assert not np.array_equal(nothing[:, nothing.shape[1] // 2 :], plain[:, plain.shape[1] // 2 :])
+    # A region that lies off the slide is no fault of the picture.
+    assert drawn(Region(RegionKind.DERMIS, box(9e5, 9e5, 1e6, 1e6), "Dermis", 1)).shape == by_hand.shape
