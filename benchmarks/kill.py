@@ -139,10 +139,18 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--side", type=int, default=512, help="side of a slide in pixels of 0.5 µm")
+    parser.add_argument("--command", choices=("batch", "report"), default="report")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         result = kill_and_resume(
-            Path(folder), arguments.slides, arguments.kills, arguments.seed, workers=arguments.workers
+            Path(folder),
+            arguments.slides,
+            arguments.kills,
+            arguments.seed,
+            arguments.side,
+            arguments.workers,
+            arguments.command,
         )
     print(f"{arguments.slides} slides, killed {result.kills} times, {result.seconds:.0f} s")
     print(f"results that differ from the uninterrupted run: {', '.join(result.different) or 'none'}")

@@ -12,7 +12,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ihc_quant.batch import run_lock as module
 from ihc_quant.batch.run_lock import LOCK_FILE, OWNER_FILE, run_lock
 from ihc_quant.errors import OutputError
 
@@ -60,7 +59,7 @@ def no_locks(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
-    monkeypatch.setattr(module.fcntl, "flock", refuse)
+    monkeypatch.setattr("fcntl.flock", refuse)
 
 
 def test_disk_without_locks(tmp_path: Path, no_locks: None) -> None:

@@ -68,7 +68,18 @@ def test_defaults_are_those_of_the_settings() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["--help"], ["--version"], ["score", "--help"], ["score"], ["weights"]], ids=" ".join
+    "arguments",
+    [
+        [],
+        ["--help"],
+        ["--version"],
+        ["score", "--help"],
+        ["batch", "--help"],
+        ["report", "--help"],
+        ["score"],
+        ["weights"],
+    ],
+    ids=" ".join,
 )
 def test_nothing_heavy_is_imported_before_work(arguments: list[str]) -> None:
     program = f"""
