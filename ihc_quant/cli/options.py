@@ -37,12 +37,7 @@ Annotations = Annotated[
         help="GeoJSON of drawn regions, as QuPath exports it: analyse, exclude, compartments, control tissue."
     ),
 ]
-ProposeInfiltrate = Annotated[
-    bool,
-    typer.Option(
-        help="Whether the software proposes an infiltrate where none was drawn; it is marked as not reviewed."
-    ),
-]
+NoProposal = Annotated[bool, typer.Option("--no-proposal", help="Propose no infiltrate where none was drawn.")]
 Workers = Annotated[int | None, typer.Option(min=1, max=256, help="Tiles worked on at once; the cores if not given.")]
 Runtime = Annotated[str, typer.Option(help="auto, torch or openvino.")]
 Precision = Annotated[
