@@ -161,7 +161,7 @@ def report(
         from ihc_quant.batch.run import StoredOutcomes
 
         rows = read_manifest(manifest, need_files=False)
-        for page in write_reports(rows, StoredOutcomes(record, out), out, clinical):
+        for page in write_reports(rows, StoredOutcomes(record, out), out, clinical, tell=note):
             say(f"Written: {page}")
     _end(record, out)
 
