@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ihc_quant.domain.biopsy import BiopsyReport
-from ihc_quant.domain.outcome import Scored
 from ihc_quant.report.page_blocks import Bullets, Chapter, Text
 from ihc_quant.report.page_examples import distribution_chapter, examples_chapter, overview_chapter, sensitivity_chapter
 from ihc_quant.report.page_head import Head, make_head
@@ -55,7 +54,8 @@ def make_content(report: BiopsyReport, pictures: Mapping[str, SlidePictures]) ->
     ValueError
         Where a picture is neither PNG nor JPEG.
     """
-    shown = sum(2 for outcome in report.outcomes if isinstance(outcome, Scored) and outcome.slide_id in pictures)
+    kept = [pictures[outcome.slide_id] for outcome in report.outcomes if outcome.slide_id in pictures]
+    shown = sum(bool(each.overview_png) + bool(each.gallery_png) for each in kept)
     head = make_head(report, pictures)
     left = PICTURE_ROOM_BYTES - sum(len(picture.data) for frame in head.frames for picture in frame.pictures)
     room = min(LARGEST_PICTURE_BYTES, max(0, left) // max(1, shown))

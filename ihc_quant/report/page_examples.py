@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from ihc_quant.domain.biopsy import BiopsyReport
-from ihc_quant.domain.outcome import Scored
+from ihc_quant.domain.outcome import Failed, Scored, SlideOutcome
 from ihc_quant.domain.sensitivity import ThresholdSensitivity, Variant
 from ihc_quant.report import figures
 from ihc_quant.report.encoding import fit_bytes
@@ -85,23 +85,29 @@ def sensitivity_chapter(report: BiopsyReport) -> Chapter:
 def overview_chapter(report: BiopsyReport, pictures: Mapping[str, SlidePictures], room: int) -> Chapter:
     """Return the overview of every section: tissue, tiles and density on its own scale."""
     shown: list[Block] = [
-        Picture(
-            fit_bytes(pictures[outcome.slide_id].overview_png, room),
-            f"Overview of slide {outcome.slide_id}: the tissue that was found and the tiles that were read, beside a "
-            f"heat map of the density of {figures.positive_cells(outcome.stain.marker)}.",
-            f"{_name(outcome)}: tissue and tiles; density of positive cells on this section's own scale.",
-        )
-        for outcome in _scored(report)
-        if outcome.slide_id in pictures and pictures[outcome.slide_id].overview_png
+        _overview(outcome, fit_bytes(pictures[outcome.slide_id].overview_png, room))
+        for outcome in report.outcomes
+        if outcome.slide_id in pictures and pictures[outcome.slide_id].overview_png and not isinstance(outcome, Failed)
     ]
     return Chapter("overviews", "Tissue and tiles", tuple(shown) or (Text(NO_PICTURES, "quiet"),))
+
+
+def _overview(outcome: SlideOutcome, picture: bytes) -> Picture:
+    if not isinstance(outcome, Scored):
+        return Picture(picture, f"Overview of slide {outcome.slide_id}.", f"{_name(outcome)}: the slide, not scored.")
+    return Picture(
+        picture,
+        f"Overview of slide {outcome.slide_id}: the tissue that was found and the tiles that were read, beside a heat "
+        f"map of the density of {figures.positive_cells(outcome.stain.marker)}.",
+        f"{_name(outcome)}: tissue and tiles; density of positive cells on this section's own scale.",
+    )
 
 
 def _scored(report: BiopsyReport) -> tuple[Scored, ...]:
     return tuple(outcome for outcome in report.outcomes if isinstance(outcome, Scored))
 
 
-def _name(outcome: Scored) -> str:
+def _name(outcome: SlideOutcome) -> str:
     return f"{figures.format_marker(outcome.stain.marker)}, {outcome.slide_id}"
 
 
