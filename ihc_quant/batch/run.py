@@ -211,7 +211,9 @@ class _Run:
             case Done(value=Settled(stop=stop)) if stop:
                 raise OutputError(stop)
             case Done(value=Settled(doing=doing, state=state, trace=trace)):
-                line.state, line.doing = state, doing
+                # What was asked came back as a copy, of kilobytes a slide; the plan has it already.
+                line.state = state and state.model_copy(update={"asked": step.asked})
+                line.doing = doing
                 return trace
             case Lost(reason=reason, kind=kind, traceback=trace):
                 lost = Failed(step.slide_id, step.task.stain, reason)
