@@ -1,0 +1,140 @@
+"""Artefacts painted onto real pixels, with the truth of where they lie: pen, fold, blur, a fragment of control tissue.
+
+All randomness comes from the generator that is passed in, so a seed names a picture. Painted in optical density, as
+light goes through ink and through two layers of tissue one after the other.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ihc_quant.stain.density import from_optical_density, optical_density
+
+PIXEL_UM = 0.5
+"""µm per pixel of the pictures that are painted on."""
+
+PEN_DENSITIES: dict[str, Sequence[tuple[float, float, float]]] = {
+    "blue": ((1.0, 0.55, 0.12), (0.9, 0.62, 0.2), (1.0, 0.4, 0.1)),
+    "green": ((0.9, 0.22, 0.42), (0.8, 0.3, 0.6), (1.0, 0.35, 0.5)),
+    "red": ((0.08, 0.95, 0.8), (0.05, 0.9, 0.95), (0.1, 1.0, 0.7)),
+    "black": ((0.95, 0.97, 0.95), (0.9, 0.9, 0.85), (1.0, 0.95, 0.9)),
+}
+"""Optical density (R, G, B) of strokes of each colour at full strength; the first of green, red and blue are read
+off real pen marks, the others lie around them."""
+
+WHITE = (250.0, 250.0, 250.0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Painted:
+    """A picture and where its artefact lies.
+
+    Attributes
+    ----------
+    rgb : ndarray, shape (H, W, 3), uint8
+    truth : ndarray, shape (H, W), bool
+    what : str
+    """
+
+    rgb: NDArray[np.uint8]
+    truth: NDArray[np.bool_]
+    what: str
+
+
+def scanned(rgb: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Return the picture as a scanner writes it: sensor noise, then JPEG; blurred places are noisy as well."""
+    noise = rng.normal(0, rng.uniform(0.5, 1.5), rgb.shape)
+    noisy = np.clip(np.rint(rgb + noise), 0, 255).astype(np.uint8)
+    quality = int(rng.integers(75, 92))
+    _, data = cv2.imencode(".jpg", noisy[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return np.ascontiguousarray(np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)[..., ::-1])
+
+
+def paint_pen(
+    rgb: NDArray[np.uint8], colour: str, rng: np.random.Generator, at: NDArray[np.bool_], pixel_um: float = PIXEL_UM
+) -> Painted:
+    """Draw a stroke of a pen, 120 to 450 µm wide, through a place where ``at`` holds, on pixels of ``pixel_um``.
+
+    Ink lies on the cover glass, out of focus: its edges are soft. It covers unevenly and lets some light through.
+    """
+    shape = rgb.shape[:2]
+    cover = _stroke(shape, _place(at, rng), rng.uniform(120, 450), rng.uniform(400, 1600), rng, pixel_um)
+    soft = _blurred(cover, rng.uniform(5, 15), pixel_um)
+    uneven = 1 + 0.25 * _waves(shape, 60, rng, pixel_um)
+    kinds = PEN_DENSITIES[colour]
+    ink = np.array(kinds[int(rng.integers(len(kinds)))], np.float32) * np.float32(rng.uniform(0.45, 1.2))
+    density = optical_density(rgb) + (soft * np.clip(uneven, 0.5, 1.5))[..., np.newaxis] * ink
+    return Painted(from_optical_density(density), soft >= 0.5, f"{colour} pen")
+
+
+def paint_fold(rgb: NDArray[np.uint8], tissue: NDArray[np.bool_], rng: np.random.Generator) -> Painted:
+    """Lay a shifted copy of the picture over itself along a band of 40 to 150 µm."""
+    shape = rgb.shape[:2]
+    angle, length = rng.uniform(0, 2 * np.pi), rng.uniform(60, 160) / PIXEL_UM
+    dx, dy = round(length * np.cos(angle)), round(length * np.sin(angle))
+    density = optical_density(rgb)
+    second = np.roll(density, (dy, dx), (0, 1))
+    both = tissue & np.roll(tissue, (dy, dx), (0, 1))
+    band = _stroke(shape, _place(both, rng), rng.uniform(40, 150), rng.uniform(400, 1600), rng)
+    soft = _blurred(band, rng.uniform(1, 4))
+    soft = np.where(both, soft, 0).astype(np.float32)
+    return Painted(from_optical_density(density + soft[..., np.newaxis] * np.maximum(second, 0)), soft >= 0.5, "fold")
+
+
+def paint_blur(rgb: NDArray[np.uint8], tissue: NDArray[np.bool_], rng: np.random.Generator) -> Painted:
+    """Put a region out of focus, by a Gaussian of 2 to 4 µm of standard deviation."""
+    shape = rgb.shape[:2]
+    x, y = _place(tissue, rng)
+    rows, columns = np.indices(shape, np.float32)
+    far = np.hypot((columns - x) * np.float32(rng.uniform(0.7, 1.4)), rows - y) * PIXEL_UM
+    region = far + 40 * _waves(shape, 120, rng) <= rng.uniform(100, 400)
+    soft = _blurred(region.astype(np.float32), 8)[..., np.newaxis]
+    sigma_um = rng.uniform(2, 4)
+    blurred = cv2.GaussianBlur(rgb, (0, 0), sigmaX=sigma_um / PIXEL_UM).astype(np.float32)
+    mixed = np.clip(np.rint(soft * blurred + (1 - soft) * rgb), 0, 255).astype(np.uint8)
+    return Painted(mixed, region & tissue, f"blur of {sigma_um:.1f} µm")
+
+
+def _place(at: NDArray[np.bool_], rng: np.random.Generator) -> tuple[float, float]:
+    """Return a random place, x and y in pixels, where the mask holds."""
+    rows, columns = np.nonzero(at)
+    index = int(rng.integers(len(rows)))
+    return float(columns[index]), float(rows[index])
+
+
+def _stroke(
+    shape: tuple[int, ...],
+    through: tuple[float, float],
+    width_um: float,
+    length_um: float,
+    rng: np.random.Generator,
+    pixel_um: float = PIXEL_UM,
+) -> NDArray[np.float32]:
+    """Return a bent stroke of rounded ends, 1 inside."""
+    angle, bend = rng.uniform(0, 2 * np.pi), rng.uniform(-0.6, 0.6)
+    steps = np.linspace(-0.5, 0.5, 41)
+    turned = angle + bend * steps
+    dx, dy = np.cumsum(np.cos(turned)), np.cumsum(np.sin(turned))
+    scale = length_um / pixel_um / len(steps)
+    line = np.stack([through[0] + (dx - dx[20]) * scale, through[1] + (dy - dy[20]) * scale], axis=1)
+    canvas = np.zeros(shape[:2], np.float32)
+    cv2.polylines(canvas, [np.rint(line).astype(np.int32)], False, (1.0,), max(1, round(width_um / pixel_um)))
+    return canvas
+
+
+def _blurred(cover: NDArray[np.float32], sigma_um: float, pixel_um: float = PIXEL_UM) -> NDArray[np.float32]:
+    return np.asarray(cv2.GaussianBlur(cover, (0, 0), sigmaX=sigma_um / pixel_um), np.float32)
+
+
+def _waves(
+    shape: tuple[int, ...], size_um: float, rng: np.random.Generator, pixel_um: float = PIXEL_UM
+) -> NDArray[np.float32]:
+    """Return smooth noise of mean 0 and standard deviation 1."""
+    factor = max(1, round(size_um / pixel_um / 4))
+    coarse = rng.normal(0, 1, (shape[0] // factor + 2, shape[1] // factor + 2)).astype(np.float32)
+    coarse = np.asarray(cv2.GaussianBlur(coarse, (0, 0), sigmaX=4), np.float32)
+    wide = np.asarray(cv2.resize(coarse / coarse.std(), (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC))
+    return wide.astype(np.float32)

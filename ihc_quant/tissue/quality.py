@@ -1,0 +1,108 @@
+"""Quality control of a slide: one cause for each place, and what must be said of the whole."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ihc_quant.domain.quality import CAUSE_WORDS, Cause, ControlProposal, QualityFindings, QualityMap
+from ihc_quant.stain.density import White
+from ihc_quant.tissue.artefacts import edge_band, find_blank, find_blur, find_folds, find_pen, find_saturated
+from ihc_quant.tissue.map import TissueMap
+from ihc_quant.tissue.quality_settings import DEFAULT_QUALITY, QualitySettings
+from ihc_quant.tissue.tile_measures import MEAN, MeasureRaster
+
+
+def find_causes(
+    overview: NDArray[np.uint8],
+    tissue: TissueMap,
+    measures: MeasureRaster,
+    white: White,
+    settings: QualitySettings = DEFAULT_QUALITY,
+) -> QualityMap:
+    """Return the cause of each place of a slide. Pure and deterministic.
+
+    Parameters
+    ----------
+    overview : ndarray, shape (H, W, 3), uint8
+        The slide on the tissue map's grid.
+    tissue : TissueMap
+    measures : MeasureRaster
+        Of the slide's tiles.
+    white : tuple of float
+        White point.
+    settings : QualitySettings
+
+    Raises
+    ------
+    ValueError
+        Where overview and tissue differ in shape.
+    """
+    if overview.shape[:2] != tissue.mask.shape:
+        raise ValueError(f"overview and tissue have one shape, got {overview.shape[:2]} and {tissue.mask.shape}")
+    pixel_um = tissue.grid.pixel_um
+    on_squares = _nearest(tissue.mask, pixel_um, measures.step_um, measures.values.shape[:2])
+    found = {
+        Cause.EDGE: edge_band(tissue.mask, settings.edge_um / pixel_um),
+        Cause.PEN: find_pen(overview, pixel_um, white, settings),
+    }
+    for cause, find in (
+        (Cause.FOLD, find_folds),
+        (Cause.BLANK, find_blank),
+        (Cause.SATURATED, find_saturated),
+        (Cause.BLUR, find_blur),
+    ):
+        squares = find(measures, on_squares, settings)
+        found[cause] = _nearest(squares, measures.step_um, pixel_um, tissue.mask.shape) & tissue.mask
+    causes = np.zeros(tissue.mask.shape, np.uint8)
+    for cause in sorted(found, reverse=True):
+        causes[found[cause]] = cause
+    return QualityMap(causes, tissue.grid)
+
+
+def summarise(
+    quality: QualityMap,
+    tissue: TissueMap,
+    measures: MeasureRaster,
+    deviation_degrees: float | None,
+    controls: tuple[ControlProposal, ...] = (),
+    settings: QualitySettings = DEFAULT_QUALITY,
+) -> QualityFindings:
+    """Return what must be said of a slide: shares by cause, pen on glass, control tissue, stain off or pale.
+
+    Parameters
+    ----------
+    quality : QualityMap
+    tissue : TissueMap
+    measures : MeasureRaster
+    deviation_degrees : float or None
+        Angle of the slide's stain vectors to the reference ones.
+    controls : tuple of ControlProposal
+    settings : QualitySettings
+    """
+    whole = tissue.area_um2()
+    areas = quality.areas_um2(tissue.mask)
+    shares = {CAUSE_WORDS[cause]: area / whole for cause, area in areas.items()}
+    excluded = sum(area for cause, area in areas.items() if cause in settings.excluded) / whole if whole else 0.0
+    glass = quality.areas_um2(~tissue.mask).get(Cause.PEN, 0.0)
+    flags = []
+    if excluded > settings.flagged_share:
+        flags.append(f"{100 * excluded:.0f} % of the tissue is spoiled (pen, fold, blur and the like).")
+    if deviation_degrees is not None and deviation_degrees > settings.flagged_degrees:
+        flags.append(f"The slide's stain colours lie {deviation_degrees:.0f}° from those that are expected.")
+    density = measures.plane(MEAN)
+    on_squares = _nearest(tissue.mask, tissue.grid.pixel_um, measures.step_um, density.shape) & np.isfinite(density)
+    if on_squares.any() and float(np.quantile(density[on_squares], 0.9)) < settings.pale_od:
+        flags.append("The stain is pale: cells may have been missed.")
+    for control in controls:
+        numbers = ", ".join(str(number) for number in control.fragments)
+        flags.append(
+            f"Fragment {numbers} may be control tissue ({control.reason}). It was counted; name the control or the "
+            "patient's fragments to leave it out."
+        )
+    return QualityFindings(shares, excluded, glass, controls, tuple(flags))
+
+
+def _nearest(mask: NDArray[np.bool_], from_um: float, to_um: float, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Return a mask on another grid of the same origin, each pixel taking what lies at its centre."""
+    rows = np.minimum(((np.arange(shape[0]) + 0.5) * to_um / from_um).astype(np.intp), mask.shape[0] - 1)
+    columns = np.minimum(((np.arange(shape[1]) + 0.5) * to_um / from_um).astype(np.intp), mask.shape[1] - 1)
+    return np.asarray(mask[np.ix_(rows, columns)], np.bool_)

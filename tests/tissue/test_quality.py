@@ -1,0 +1,237 @@
+"""Quality control on painted arrays: what is found, what is not, and that the image's border is no edge."""
+
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from ihc_quant.domain.geometry import Grid, GridBox, Mpp, Size
+from ihc_quant.domain.quality import Cause, QualityMap
+from ihc_quant.stain.density import from_optical_density
+from ihc_quant.stain.estimate import reference_stains
+from ihc_quant.tissue.artefacts import edge_band, find_blank, find_blur, find_pen, find_saturated
+from ihc_quant.tissue.control import propose_control
+from ihc_quant.tissue.map import TissueMap
+from ihc_quant.tissue.quality import find_causes, summarise
+from ihc_quant.tissue.quality_settings import DEFAULT_QUALITY, QualitySettings
+from ihc_quant.tissue.tile_measures import STEP_PX, MeasureRaster, measure_tile
+
+WHITE = (240.0, 240.0, 240.0)
+HEMATOXYLIN, DAB = np.array((0.65, 0.70, 0.29)), np.array((0.27, 0.57, 0.78))
+GRID = Grid(8.0, Mpp.square(0.5))
+
+
+def tissue_od(side_px: int, strength: float = 0.5, seed: int = 0) -> NDArray[np.float32]:
+    """Return densities of round nuclei on pale ground at 0.5 µm per pixel, a third of them brown."""
+    rng = np.random.default_rng(seed)
+    canvas = np.zeros((side_px, side_px, 3), np.float32)
+    canvas += (0.06 * HEMATOXYLIN + 0.02 * DAB).astype(np.float32)
+    for x, y in rng.uniform(0, side_px, (side_px * side_px // 500, 2)):
+        colour = DAB if rng.random() < 0.33 else HEMATOXYLIN
+        nucleus = tuple(float(value) for value in strength * colour)
+        cv2.circle(canvas, (round(x), round(y)), int(rng.integers(5, 8)), nucleus, -1, cv2.LINE_AA)
+    return canvas + rng.normal(0, 0.004, canvas.shape).astype(np.float32)
+
+
+def picture(od: NDArray[np.float32]) -> NDArray[np.uint8]:
+    return from_optical_density(od, WHITE)
+
+
+def raster(rgb: NDArray[np.uint8]) -> MeasureRaster:
+    """Return the measures of a whole picture read as one tile."""
+    height, width = rgb.shape[:2]
+    measures = MeasureRaster.empty(Size(width, height), 0.5)
+    box = GridBox(0, 0, width, height)
+    measures.put(box, box, measure_tile(rgb, WHITE))
+    return measures
+
+
+def everywhere(measures: MeasureRaster) -> NDArray[np.bool_]:
+    return np.ones(measures.values.shape[:2], np.bool_)
+
+
+INKS = {"blue": (0.8, 0.45, 0.1), "green": (0.7, 0.2, 0.35), "red": (0.06, 0.8, 0.65), "black": (0.8, 0.8, 0.8)}
+
+
+@pytest.mark.parametrize("colour", INKS)
+@pytest.mark.parametrize("pixel_um", [2.0, 4.0, 8.0])
+@pytest.mark.parametrize("on_tissue", [True, False])
+def test_pen_is_found_on_tissue_and_on_glass(colour: str, pixel_um: float, on_tissue: bool) -> None:
+    fine = tissue_od(1600, 0.5) if on_tissue else np.zeros((1600, 1600, 3), np.float32)
+    stroke = np.zeros((1600, 1600), np.float32)
+    cv2.line(stroke, (0, 400), (1600, 1000), (1.0,), 400)  # 200 µm wide
+    factor = round(pixel_um / 0.5)
+    od = fine + stroke[..., np.newaxis] * np.array(INKS[colour], np.float32)
+    overview = np.asarray(
+        cv2.resize(picture(od), (1600 // factor, 1600 // factor), interpolation=cv2.INTER_AREA), np.uint8
+    )
+    truth = cv2.resize(stroke, overview.shape[1::-1], interpolation=cv2.INTER_AREA) >= 0.5
+    found = find_pen(overview, pixel_um, WHITE, DEFAULT_QUALITY)
+    assert (found & truth).sum() >= 0.9 * truth.sum()
+    assert (found & truth).sum() >= 0.9 * found.sum()
+
+
+@pytest.mark.parametrize("strength", [0.2, 0.5, 1.0])
+def test_stained_tissue_is_no_pen(strength: float) -> None:
+    overview = np.asarray(cv2.resize(picture(tissue_od(1600, strength)), (200, 200), interpolation=cv2.INTER_AREA))
+    assert not find_pen(overview.astype(np.uint8), 4.0, WHITE, DEFAULT_QUALITY).any()
+
+
+@pytest.mark.parametrize("sigma_um", [2.0, 3.0, 4.0])
+def test_a_blurred_half_is_found_and_the_sharp_half_is_not(sigma_um: float) -> None:
+    rgb = picture(tissue_od(960))
+    blurred = np.asarray(cv2.GaussianBlur(rgb, (0, 0), sigmaX=sigma_um / 0.5), np.uint8)
+    rgb[:, 480:] = blurred[:, 480:]
+    measures = raster(rgb)
+    found = find_blur(measures, everywhere(measures), DEFAULT_QUALITY)
+    assert found[:, 33:].mean() >= 0.95
+    assert found[:, :27].mean() <= 0.02
+
+
+@pytest.mark.parametrize("strength", [0.1, 0.25, 1.0])
+def test_pale_tissue_is_not_blurred(strength: float) -> None:
+    measures = raster(picture(tissue_od(640, strength)))
+    assert find_blur(measures, everywhere(measures), DEFAULT_QUALITY).mean() <= 0.02
+
+
+def test_empty_and_saturated_places_are_told_apart() -> None:
+    od = tissue_od(960)
+    od[:320] = 0
+    od[640:] = 1.6 * DAB.astype(np.float32)
+    measures = raster(picture(od))
+    blank = find_blank(measures, everywhere(measures), DEFAULT_QUALITY)
+    saturated = find_saturated(measures, everywhere(measures), DEFAULT_QUALITY)
+    assert blank[1:18].all()
+    assert not blank[22:].any()
+    assert saturated[42:].all()
+    assert not saturated[:38].any()
+
+
+@given(st.integers(1, 30), st.integers(1, 30), st.floats(0.5, 8))
+@settings(deadline=None, max_examples=30)
+def test_the_border_of_the_image_is_no_edge(height: int, width: int, band: float) -> None:
+    assert not edge_band(np.ones((height, width), np.bool_), band).any()
+
+
+def test_the_edge_band_follows_the_edge_alone() -> None:
+    tissue = np.zeros((40, 60), np.bool_)
+    tissue[:, 20:] = True
+    band = edge_band(tissue, 3)
+    assert band[:, 20:23].all()
+    assert not band[:, 23:].any()
+    assert not band[:, :20].any()
+
+
+def test_glass_without_tissue_has_no_cause_and_no_flag() -> None:
+    overview = np.full((60, 80, 3), 240, np.uint8)
+    tissue = TissueMap(np.zeros((60, 80), np.int16), GRID)
+    measures = MeasureRaster.empty(Size(80 * STEP_PX, 60 * STEP_PX), 0.5)
+    quality = find_causes(overview, tissue, measures, WHITE)
+    findings = summarise(quality, tissue, measures, None)
+    assert not quality.causes.any()
+    assert findings.excluded_share == 0
+    assert findings.flags == ()
+
+
+def test_glass_with_pen_alone_is_told_and_costs_nothing() -> None:
+    overview = np.full((60, 80, 3), 240, np.uint8)
+    overview[20:40] = picture(np.full((20, 80, 3), INKS["blue"], np.float32))
+    tissue = TissueMap(np.zeros((60, 80), np.int16), GRID)
+    measures = MeasureRaster.empty(Size(80 * STEP_PX, 60 * STEP_PX), 0.5)
+    findings = summarise(find_causes(overview, tissue, measures, WHITE), tissue, measures, None)
+    assert findings.pen_on_glass_um2 == pytest.approx(20 * 80 * 64, rel=0.1)
+    assert findings.excluded_share == 0
+
+
+def spoiled() -> tuple[NDArray[np.uint8], TissueMap, MeasureRaster]:
+    """Return a slide of which the right half is out of focus and the upper quarter under blue ink."""
+    od = tissue_od(1280)
+    od[:320] += np.array(INKS["blue"], np.float32)
+    rgb = picture(od)
+    rgb[:, 640:] = cv2.GaussianBlur(rgb, (0, 0), sigmaX=6)[:, 640:]
+    overview = np.asarray(cv2.resize(rgb, (80, 80), interpolation=cv2.INTER_AREA), np.uint8)
+    return overview, TissueMap(np.ones((80, 80), np.int16), GRID), raster(rgb)
+
+
+def test_one_cause_a_place_pen_before_blur_and_the_same_each_time() -> None:
+    overview, tissue, measures = spoiled()
+    quality = find_causes(overview, tissue, measures, WHITE)
+    assert np.array_equal(quality.causes, find_causes(overview, tissue, measures, WHITE).causes)
+    assert (quality.causes[:18] == Cause.PEN).mean() >= 0.95
+    assert (quality.causes[24:, 44:] == Cause.BLUR).mean() >= 0.95
+    areas = quality.areas_um2(tissue.mask)
+    clean = float((quality.causes == Cause.CLEAN).sum()) * 64
+    assert sum(areas.values()) + clean == pytest.approx(tissue.area_um2())
+
+
+def test_a_spoiled_slide_is_flagged_by_its_share_and_by_its_colours() -> None:
+    overview, tissue, measures = spoiled()
+    quality = find_causes(overview, tissue, measures, WHITE)
+    findings = summarise(quality, tissue, measures, 19.0)
+    assert findings.excluded_share == pytest.approx(0.625, abs=0.08)
+    assert len(findings.flags) == 2
+    assert summarise(quality, tissue, measures, 5.0, settings=QualitySettings(flagged_share=0.9)).flags == ()
+
+
+def test_places_are_excluded_by_the_causes_that_are_asked_for() -> None:
+    causes = np.array([[0, 1], [5, 6]], np.uint8)
+    quality = QualityMap(causes, GRID)
+    x, y = np.array([8.0, 24.0, 8.0, 24.0, -1.0, 40.0]), np.array([8.0, 8.0, 24.0, 24.0, 8.0, 8.0])
+    assert quality.excluded_at(x, y, [Cause.PEN, Cause.BLUR]).tolist() == [False, True, True, False, False, False]
+    assert quality.areas_um2(np.ones((2, 2), np.bool_)) == {Cause.PEN: 64.0, Cause.BLUR: 64.0, Cause.EDGE: 64.0}
+
+
+def fragments_apart(strengths: list[float], gap_px: int) -> tuple[NDArray[np.uint8], TissueMap]:
+    """Return blocks of even brown tissue side by side on glass, on a grid of 8 µm."""
+    width = 100 * len(strengths) + gap_px * (len(strengths) - 1)
+    numbers, od = np.zeros((100, width), np.int16), np.zeros((100, width, 3), np.float32)
+    for index, strength in enumerate(strengths):
+        place = slice(index * (100 + gap_px), index * (100 + gap_px) + 100)
+        numbers[:, place], od[:, place] = index + 1, strength * DAB.astype(np.float32)
+    return picture(od), TissueMap(numbers, GRID)
+
+
+def test_a_fragment_apart_that_is_stained_otherwise_may_be_control() -> None:
+    overview, tissue = fragments_apart([0.2, 0.2, 0.6], 200)
+    proposals = propose_control(overview, tissue, reference_stains(WHITE))
+    assert [proposal.fragments for proposal in proposals] == [(3,)]
+    assert proposals[0].distance_um == pytest.approx(1600, abs=20)
+    assert "more chromogen" in proposals[0].reason
+
+
+@pytest.mark.parametrize(("strengths", "gap_px"), [([0.2, 0.2, 0.2], 200), ([0.2, 0.6], 60), ([0.2], 0)])
+def test_levels_that_are_alike_and_fragments_side_by_side_are_no_control(strengths: list[float], gap_px: int) -> None:
+    overview, tissue = fragments_apart(strengths, gap_px)
+    assert propose_control(overview, tissue, reference_stains(WHITE)) == ()
+
+
+def test_tiles_give_the_same_measures_as_the_whole() -> None:
+    rgb = picture(tissue_od(640))
+    whole, tiled = raster(rgb), MeasureRaster.empty(Size(640, 640), 0.5)
+    padded = cv2.copyMakeBorder(rgb, 48, 48, 48, 48, cv2.BORDER_REFLECT)
+    for y in (0, 320):
+        for x in (0, 320):
+            core = GridBox(x, y, x + 320, y + 320)
+            part = np.ascontiguousarray(padded[y : y + 416, x : x + 416], np.uint8)
+            tiled.put(core, core.grown(48), measure_tile(part, WHITE))
+    inner = slice(4, 36)
+    assert np.allclose(tiled.values[inner, inner], whole.values[inner, inner], rtol=2e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"pen_od": 0.0}, {"fold_strong": 1.1}, {"excluded": (Cause.CLEAN,)}, {"flagged_share": 2.0}]
+)
+def test_settings_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"above 0|below|clean|within"):
+        QualitySettings(**wrong)
+
+
+def test_wrong_shapes_are_refused() -> None:
+    with pytest.raises(ValueError, match="multiples"):
+        measure_tile(np.zeros((20, 32, 3), np.uint8), WHITE)
+    with pytest.raises(ValueError, match="causes"):
+        QualityMap(np.full((2, 2), 9, np.uint8), GRID)
