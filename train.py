@@ -80,7 +80,7 @@ class Settings:
     warm_up: int = 100  # steps of linear warm-up; a cosine to zero follows
     decay: float = 0.02  # weight decay
     averaging: float = 0.99  # decay of the running average of weights, which is what is kept
-    extent_weight: float = 0.15  # weight of the extent loss beside the centre's; much more of it costs detection
+    extent_weight: float = 1.0  # weight of the extent loss beside the centre's
     positivity_weight: float = 1.0  # weight of the positivity loss beside the centre's
     precision: str = "auto"  # float32, bfloat16, or auto: bfloat16 where the device has instructions for it
     every: int = 200  # steps between validations and checkpoints

@@ -68,7 +68,7 @@ class AugmentationRanges:
     white_low: float = 0.9
     white_high: float = 1.04
     white_channel: float = 0.03
-    blur_px: float = 1.0
+    blur_px: float = 2.0
     noise: float = 3.0
     jpeg_low: int = 40
     haze: float = 0.15

@@ -8,22 +8,21 @@ from numpy.typing import NDArray
 
 from ihc_quant.training.field import UNKNOWN, TrainingField
 
-CENTRE_SIGMA_UM = 2.0
+CENTRE_SIGMA_UM = 1.7
 """Standard deviation of the peak that marks a centre. People's marks scatter by a µm or two, and a narrower peak is
 smeared by that until it hardly rises; half the distance of touching lymphocytes is 3.5 µm, where this one has fallen to
-a fifth."""
-POSITIVE_CENTRE_WEIGHT = 2.0
-"""Weight of the centre map around positive cells, which are fewer and whose nuclei are hidden under chromogen."""
-POSITIVE_CENTRE_RADIUS_UM = 2.5
-"""How far from the mark of a positive cell that weight holds."""
+an eighth."""
 CALL_RADIUS_UM = 2.5
 """Around a mark, pixels within this radius carry its call; a small nucleus measures 5 µm."""
 NUCLEUS_RADIUS_UM = 2.5
-"""Around a mark, pixels within this radius are taken as nucleus, as far as half a small one reaches …"""
+"""Around a mark, pixels within this radius are nucleus …"""
 OUTSIDE_RADIUS_UM = 5.5
-"""… and farther than this from every mark none are, where every cell was marked. What lies between, where the outline
-runs, is not known. So the extent map learns whether a cell is there from marks that scatter by a µm or two and from
-sheets of cells whose middles cannot be told."""
+"""… and those farther than this from every mark are not, as every cell was marked. What lies between, where the outline
+runs, is not known. So the extent map learns whether a cell is there even from marks that scatter by a µm or two and
+from sheets of cells whose middles cannot be told, where no peak of the centre map can be high."""
+POSITIVE_WEIGHT = 2.0
+"""Weight of centre and extent within a nucleus' radius of the marks of positive cells, which are fewer and whose nuclei
+are hidden under chromogen."""
 REACH_UM = 8.0
 """Farther from every mark a pixel is plain background; the peak has fallen below a thousandth there."""
 
@@ -51,25 +50,32 @@ def targets_of(field: TrainingField, pixel_um: float) -> Targets:
     if field.no_marker:
         weights[2] = 1
     if field.points_px is not None:
-        weights[0] = field.valid
-        square_px, nearest = nearest_points(field.points_px, shape, REACH_UM / pixel_um)
-        square_um = square_px * np.float32(pixel_um**2)
-        if len(field.points_px):
-            values[0] = np.exp(-0.5 / CENTRE_SIGMA_UM**2 * square_um)
-            call = np.where(nearest >= 0, field.calls[nearest], UNKNOWN)
-            values[2] = call == 1
-            around_positive = (call == 1) & (square_um <= POSITIVE_CENTRE_RADIUS_UM**2)
-            weights[0] *= np.where(around_positive, np.float32(POSITIVE_CENTRE_WEIGHT), np.float32(1))
-            within = (square_um <= CALL_RADIUS_UM**2) & (call != UNKNOWN) & field.valid
-            weights[2] = np.maximum(weights[2], within)
+        _mark(field, field.points_px, pixel_um, values, weights)
     if field.labels is not None:
         values[1] = field.labels > 0
         weights[1] = field.valid
-    elif field.points_px is not None:
-        nucleus = square_um <= NUCLEUS_RADIUS_UM**2
-        values[1] = nucleus
-        weights[1] = field.valid & (nucleus | (square_um > OUTSIDE_RADIUS_UM**2))
     return Targets(values, weights)
+
+
+def _mark(
+    field: TrainingField,
+    points_px: NDArray[np.float64],
+    pixel_um: float,
+    values: NDArray[np.float32],
+    weights: NDArray[np.float32],
+) -> None:
+    """Write what the marks of cells say into values and weights, both (3, H, W)."""
+    square_px, nearest = nearest_points(points_px, field.rgb.shape[:2], REACH_UM / pixel_um)
+    square_um = square_px * np.float32(pixel_um**2)
+    calls = np.append(field.calls, UNKNOWN)[nearest]  # -1, where no mark is near, takes the last
+    nucleus = square_um <= NUCLEUS_RADIUS_UM**2
+    importance = np.where((calls == 1) & nucleus, np.float32(POSITIVE_WEIGHT), np.float32(1)) * field.valid
+    values[0] = np.exp(-0.5 / CENTRE_SIGMA_UM**2 * square_um)
+    weights[0] = importance
+    values[1] = nucleus
+    weights[1] = importance * (nucleus | (square_um > OUTSIDE_RADIUS_UM**2))
+    values[2] = calls == 1
+    weights[2] = np.maximum(weights[2], (square_um <= CALL_RADIUS_UM**2) & (calls != UNKNOWN) & field.valid)
 
 
 @njit(nogil=True, cache=True)

@@ -14,6 +14,7 @@ from ihc_quant.training.targets import (
     CENTRE_SIGMA_UM,
     NUCLEUS_RADIUS_UM,
     OUTSIDE_RADIUS_UM,
+    POSITIVE_WEIGHT,
     targets_of,
 )
 
@@ -80,13 +81,15 @@ def test_outlines_teach_only_where_they_are_known(make_field: MakeField) -> None
     assert np.array_equal(targets_of(field, 0.5).values[1] == 1, field.labels > 0)
 
 
-def test_a_mark_teaches_that_a_nucleus_is_there_and_nothing_of_its_outline() -> None:
-    targets = targets_of(one_point(20.5, 10.5), 0.5)
+@pytest.mark.parametrize(("call", "importance"), [(0, 1.0), (1, POSITIVE_WEIGHT), (UNKNOWN, 1.0)])
+def test_a_mark_teaches_that_a_nucleus_is_there_and_nothing_of_its_outline(call: int, importance: float) -> None:
+    targets = targets_of(one_point(20.5, 10.5, call), 0.5)
     rows, columns = np.mgrid[:40, :50]
     away_um = np.hypot(columns + 0.5 - 20.5, rows + 0.5 - 10.5) * 0.5
     inside, outside = away_um <= NUCLEUS_RADIUS_UM, away_um > OUTSIDE_RADIUS_UM
     assert (targets.values[1] == inside).all()
-    assert (targets.weights[1] == (inside | outside)).all()
+    assert (targets.weights[1] == np.where(inside, importance, outside)).all()
+    assert (targets.weights[0] == np.where(inside, importance, 1)).all()
 
 
 def test_he_teaches_only_that_nothing_is_positive(make_field: MakeField) -> None:
