@@ -69,10 +69,14 @@ def kill_and_resume(
     while met < kills:
         before = whole_slides(out)
         log = log_of(out)
-        # Moments over the whole run while slides are missing, then over what an idle run takes.
         missing = slides - len(before)
-        span = length * max(missing, 1) / slides / max(1, (kills - met) / 3) + 4
-        killed = killed_after(program(command, manifest, out, *options), chance.uniform(0, span))
+        # Three kills of four while slides are worked on, spread so that some are left for the end; the others at any
+        # moment from the start.
+        words = program(command, manifest, out, *options)
+        if missing and chance.random() < 0.75:
+            killed = killed_after(words, chance.uniform(0, 3 * length / kills), out)
+        else:
+            killed = killed_after(words, chance.uniform(0, 10 + length / slides))
         met += killed
         again |= written_again(before, whole_slides(out)) | begun_again(before, log_of(out)[len(log) :])
         if not killed and missing == 0:
@@ -88,11 +92,17 @@ def kill_and_resume(
     return KillResult(met, different, sorted(again), left, time.monotonic() - started)
 
 
-def killed_after(words: list[str], seconds: float) -> bool:
-    """Start a program, kill it and all that it started after some seconds; return whether it still ran."""
+def killed_after(words: list[str], seconds: float, out: Path | None = None) -> bool:
+    """Start a program, kill it and all that it started after some seconds; return whether it still ran.
+
+    The seconds count from the first slide that it begins, where its output folder is given.
+    """
+    begun = _begun(out) if out is not None else 0
     process = subprocess.Popen(
         words, start_new_session=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
+    while out is not None and _begun(out) == begun and process.poll() is None:
+        time.sleep(0.05)
     try:
         process.wait(seconds)
         return False
@@ -105,6 +115,10 @@ def killed_after(words: list[str], seconds: float) -> bool:
         process.wait()
         psutil.wait_procs(children, timeout=30)
         return True
+
+
+def _begun(out: Path) -> int:
+    return sum(": begun" in line for line in log_of(out))
 
 
 def whole_slides(out: Path) -> dict[str, tuple[int, int]]:
