@@ -15,7 +15,8 @@ class QualitySettings:
     Attributes
     ----------
     excluded : tuple of Cause
-        Causes whose cells and area are left out. The edge band is told only: the epidermis of a skin punch is an edge.
+        Causes whose cells and area are left out; the others are told only. Folds and saturated stain can be an
+        epidermis that is stained from end to end, and the edge band holds the epidermis of a skin punch.
     pen_window_um : float
         Ink is what remains after a grey opening of this width: between cells of 7 to 10 µm there is always a paler
         place, under ink there is none.
@@ -72,7 +73,7 @@ class QualitySettings:
         A slide is flagged as pale where nine tenths of its tissue have less density.
     """
 
-    excluded: tuple[Cause, ...] = (Cause.PEN, Cause.FOLD, Cause.BLANK, Cause.SATURATED, Cause.BLUR)
+    excluded: tuple[Cause, ...] = (Cause.PEN, Cause.BLANK, Cause.BLUR)
     pen_window_um: float = 40.0
     pen_od: float = 0.2
     pen_grey_od: float = 0.3
@@ -88,10 +89,10 @@ class QualitySettings:
     fold_um2: float = 8_000.0
     fold_widest_um: float = 220.0
     fold_longer: float = 1.8
-    blur_ratio: float = 0.68
+    blur_ratio: float = 0.66
     blur_least: float = 0.003
     blur_um2: float = 8_000.0
-    blur_grown: int = 1
+    blur_grown: int = 2
     blank_od: float = 0.008
     saturated_od: float = 0.7
     edge_um: float = 20.0
