@@ -42,8 +42,8 @@ class RunProgress:
 class RunWatch:
     """Follows a run; the methods do nothing here."""
 
-    def planned(self, words: str, notes: Sequence[str]) -> None:
-        """Say what there is to do, in one line, and what is worth knowing before."""
+    def planned(self, words: str, notes: Sequence[str], total: int) -> None:
+        """Say what there is to do, in one line and as a number of slides, and what is worth knowing before."""
 
     def started(self, line: SlideLine) -> None:
         """Say that a slide was given to a worker."""
@@ -122,7 +122,7 @@ def run_batch(
         record.notes += [weaker] if weaker else []
         files = RunFiles(out, record)
         todo = [step for step in steps if step.action != "keep"]
-        watch.planned(plan_in_words(steps), record.notes)
+        watch.planned(plan_in_words(steps), record.notes, len(todo))
         files.log(f"run of {manifest}: {plan_in_words(steps)}")
         files.follow(now=True)
         run = _Run(record, files, watch, out, len(todo), time.monotonic())

@@ -18,7 +18,7 @@ from ihc_quant.cli.console import errors, note, printable
 class LoggedRun(RunWatch):
     """Prints one line a slide that has ended, for terminals and log files alike."""
 
-    def planned(self, words: str, notes: Sequence[str]) -> None:
+    def planned(self, words: str, notes: Sequence[str], total: int) -> None:  # noqa: ARG002 - for a bar
         """See ``RunWatch``."""
         for line in (words, *notes):
             note(line)
@@ -42,6 +42,11 @@ class ShownRun(LoggedRun):
         self._whole = Progress(*columns, console=errors)
         self._task = self._whole.add_task("all", total=None, left="")
         self._running: dict[str, float] = {}
+
+    def planned(self, words: str, notes: Sequence[str], total: int) -> None:
+        """See ``RunWatch``."""
+        self._whole.update(self._task, total=total)
+        super().planned(words, notes, total)
 
     def __rich__(self) -> Group:
         """Return the bar over all and a line for each slide that runs."""

@@ -41,7 +41,7 @@ class Watch(RunWatch):
         self.lines: list[str] = []
         self.notes: list[str] = []
 
-    def planned(self, words: str, notes: Sequence[str]) -> None:
+    def planned(self, words: str, notes: Sequence[str], total: int) -> None:
         self.lines.append(words)
         self.notes += notes
 
