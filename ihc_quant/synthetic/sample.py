@@ -65,6 +65,11 @@ class Biopsy:
         """Area of the tissue's outline, vessels and fat included."""
         return float((self.plan.region != Region.GLASS).sum()) * self.plan.pixel_um**2
 
+    @property
+    def tissue_without_fat_um2(self) -> float:
+        """Area of the tissue less its fat vacuoles, which look like glass."""
+        return float((~np.isin(self.plan.region, (Region.GLASS, Region.FAT))).sum()) * self.plan.pixel_um**2
+
 
 @dataclass(frozen=True, slots=True)
 class PaintedSection:
