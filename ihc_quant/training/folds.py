@@ -25,7 +25,7 @@ from ihc_quant.training.figures import (
     measurement_errors,
 )
 from ihc_quant.training.finishing import Trained, Verdict, write_weights
-from ihc_quant.training.operating_point import QUICK_POINT, OperatingPoint, choose_operating_point
+from ihc_quant.training.operating_point import QUICK_POINT, OperatingPoint, Trials, choose_operating_point
 from ihc_quant.training.runs import check_same_recipe
 from ihc_quant.training.statements import STAINED
 
@@ -86,11 +86,12 @@ def finish_from_folds(whole: Trained, target: Path, folds: Sequence[Trained]) ->
     """
     check_same_recipe({run.folder: run.settings for run in (whole, *folds)})
     maps = [held_out_maps(fold) for fold in folds]
-    judged = judge_folds(folds, maps)
+    trials = Trials()
+    judged = judge_folds(folds, maps, trials)
     fields = [field for fold in judged for field in fold.fields]
     found, true = (np.concatenate([fold.counts[part] for fold in judged]) for part in (0, 1))
     verdict = Verdict(
-        point=chosen_on(folds, maps),
+        point=chosen_on(folds, maps, trials),
         fitted_on=f"matched cells that the {len(folds)} fold models found on what they held out",
         metrics={**held_out_figures(fields), "lysto": count_figures(found, true)},
         measurement=measurement_errors(fields, f"out-of-fold, {len(folds)} folds by patient"),
@@ -107,7 +108,7 @@ def finish_from_folds(whole: Trained, target: Path, folds: Sequence[Trained]) ->
 def finish_folds(folds: Sequence[Trained], numbers: Sequence[int]) -> list[WeightsCard]:
     """Write weights and card of the folds of these numbers, at the operating point that all others choose."""
     check_same_recipe({fold.folder: fold.settings for fold in folds})
-    judged = judge_folds(folds, [held_out_maps(fold) for fold in folds])
+    judged = judge_folds(folds, [held_out_maps(fold) for fold in folds], Trials())
     return [
         _write_fold(judged[number], "matched cells that the other fold models found on what they held out")
         for number in numbers
@@ -125,7 +126,7 @@ def held_out_maps(fold: Trained) -> list[FieldMaps]:
     return run_network(fold.network(), fold.split.test)
 
 
-def judge_folds(folds: Sequence[Trained], maps: Sequence[Sequence[FieldMaps]]) -> list[JudgedFold]:
+def judge_folds(folds: Sequence[Trained], maps: Sequence[Sequence[FieldMaps]], trials: Trials) -> list[JudgedFold]:
     """Judge what each fold held out at the operating point that the other folds choose.
 
     Parameters
@@ -133,16 +134,18 @@ def judge_folds(folds: Sequence[Trained], maps: Sequence[Sequence[FieldMaps]]) -
     folds : sequence of Trained
     maps : sequence of sequence of FieldMaps
         Of the held-out fields of each fold.
+    trials : Trials
+        What was tried on them before.
     """
     judged = []
     for number, fold in enumerate(folds):
         others = [other for other in range(len(folds)) if other != number]
-        point = chosen_on([folds[other] for other in others], [maps[other] for other in others])
+        point = chosen_on([folds[other] for other in others], [maps[other] for other in others], trials)
         judged.append(_judged(fold, maps[number], point))
     return judged
 
 
-def chosen_on(folds: Sequence[Trained], maps: Sequence[Sequence[FieldMaps]]) -> OperatingPoint:
+def chosen_on(folds: Sequence[Trained], maps: Sequence[Sequence[FieldMaps]], trials: Trials) -> OperatingPoint:
     """Return the operating point that the held-out fields of several folds choose.
 
     Of these, only sets with a chromogen take part that the folds learned from; on others the model is only tested.
@@ -160,7 +163,7 @@ def chosen_on(folds: Sequence[Trained], maps: Sequence[Sequence[FieldMaps]]) -> 
     ]
     if not stained:
         raise SettingsError(f"the folds hold out no field of {' or '.join(STAINED)} to choose on.")
-    return choose_operating_point(stained, folds[0].pixel_um)
+    return choose_operating_point(stained, folds[0].pixel_um, trials)
 
 
 def _judged(fold: Trained, maps: Sequence[FieldMaps], point: OperatingPoint) -> JudgedFold:

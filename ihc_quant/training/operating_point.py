@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression
 
 from ihc_quant.cells.find import CellSettings
+from ihc_quant.evaluation.matching import ClassDetection
 from ihc_quant.training.assessment import (
     QUICK_CENTRE,
     QUICK_THRESHOLD,
@@ -15,13 +16,14 @@ from ihc_quant.training.assessment import (
     FieldMaps,
     cells_of,
     detect_by_source,
+    detect_cells,
     matched_calls,
 )
 from ihc_quant.training.calibration import MatchedCalls, PlattScaling, fit_platt, log_loss
 
 CENTRE_THRESHOLDS = np.round(np.arange(0.3, 0.651, 0.025), 3)
 """Heights of a centre peak that are tried."""
-PRESENCE_THRESHOLDS = np.round(np.arange(0.0, 0.951, 0.05), 2)
+PRESENCE_THRESHOLDS = np.concatenate([[0.0], np.round(np.arange(0.3, 0.951, 0.05), 2)])
 """Least extents around a peak that are tried; 0 asks for none."""
 POSITIVE_THRESHOLDS = np.round(np.arange(0.3, 0.71, 0.05), 2)
 """Calibrated probabilities that are tried as the threshold of a positive cell. Not far from one half: beyond, the
@@ -67,22 +69,51 @@ QUICK_POINT = OperatingPoint(
 """Where a network works for which nothing was chosen: thresholds as in training, probabilities as they come."""
 
 
-def choose_operating_point(validation: Sequence[FieldMaps], pixel_um: float) -> OperatingPoint:
+class Trials:
+    """What was found on each field with each setting: folds choose on nearly the same fields, one after the other."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[FieldMaps, CellSettings], ClassDetection] = {}
+
+    def detections(
+        self, results: Sequence[FieldMaps], pixel_um: float, cells: CellSettings
+    ) -> dict[str, ClassDetection]:
+        """Return the matches over all fields of each source, calls at ``QUICK_THRESHOLD``."""
+        totals: dict[str, ClassDetection] = {}
+        for result in results:
+            if (result, cells) not in self._known:
+                found = cells_of([result], pixel_um, cells)[0]
+                self._known[result, cells] = detect_cells(found, QUICK_THRESHOLD)
+            source = result.field.source
+            totals[source] = totals.get(source, ClassDetection()) + self._known[result, cells]
+        return totals
+
+
+def choose_operating_point(
+    validation: Sequence[FieldMaps], pixel_um: float, trials: Trials | None = None
+) -> OperatingPoint:
     """Choose the cells to find, then the calibration of their probabilities, then the threshold of a positive one.
 
     The band of uncertain calls follows from the same cells. At most ``MOST_PAINTED`` painted fields take part.
+
+    Parameters
+    ----------
+    validation : sequence of FieldMaps
+    pixel_um : float
+    trials : Trials, optional
+        Kept from one choice to the next where they share fields.
     """
     painted = [result for result in validation if result.field.source == "painted"]
     chosen = [painted[index] for index in np.linspace(0, len(painted) - 1, min(len(painted), MOST_PAINTED), dtype=int)]
     results = [result for result in validation if result.field.source != "painted"] + chosen
-    cells = choose_peaks(results, pixel_um)
+    cells = choose_peaks(results, pixel_um, trials or Trials())
     scaling = calibrate(results, pixel_um, cells)
     found = cells_of(results, pixel_um, cells, scaling)
     positive = choose_positive(found)
     return OperatingPoint(cells, scaling, positive, uncertain_band(*balanced_calls(found), positive))
 
 
-def choose_peaks(results: Sequence[FieldMaps], pixel_um: float) -> CellSettings:
+def choose_peaks(results: Sequence[FieldMaps], pixel_um: float, trials: Trials) -> CellSettings:
     """Return the presence and height of a peak that give the best F1, averaged over sources and over the two calls.
 
     Presence is chosen first, at the lowest height, because height falls where places are unsure; then the height. The
@@ -92,7 +123,7 @@ def choose_peaks(results: Sequence[FieldMaps], pixel_um: float) -> CellSettings:
     real = [result for result in results if result.field.source != "painted"] or results
 
     def score(cells: CellSettings) -> float:
-        detections = detect_by_source(cells_of(real, pixel_um, cells), QUICK_THRESHOLD).values()
+        detections = trials.detections(real, pixel_um, cells).values()
         return float(np.mean([(each.positive.f1 or 0.0, each.negative.f1 or 0.0) for each in detections]))
 
     lowest = CellSettings(centre_threshold=float(CENTRE_THRESHOLDS[0]))

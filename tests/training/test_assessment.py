@@ -33,6 +33,7 @@ from ihc_quant.training.folds import finish_folds
 from ihc_quant.training.operating_point import (
     QUICK_POINT,
     OperatingPoint,
+    Trials,
     calibrate,
     choose_operating_point,
     choose_positive,
@@ -240,7 +241,7 @@ def test_no_patient_chooses_the_point_it_is_measured_at(
 ) -> None:
     seen: list[set[str]] = []
 
-    def chosen(results: list[FieldMaps], pixel_um: float) -> OperatingPoint:
+    def chosen(results: list[FieldMaps], pixel_um: float, trials: Trials) -> OperatingPoint:
         seen.append({result.field.name for result in results})
         return QUICK_POINT
 

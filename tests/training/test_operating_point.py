@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from ihc_quant.training.assessment import FieldMaps, cells_of
 from ihc_quant.training.calibration import MatchedCalls
 from ihc_quant.training.field import TrainingField
-from ihc_quant.training.operating_point import QUICK_POINT, UNCERTAIN_ERROR, choose_peaks, uncertain_band
+from ihc_quant.training.operating_point import QUICK_POINT, UNCERTAIN_ERROR, Trials, choose_peaks, uncertain_band
 
 
 def drawn(n: int, steepness: float) -> MatchedCalls:
@@ -69,7 +69,7 @@ def test_presence_is_chosen_where_heights_do_not_tell_cells_from_nothing() -> No
     field = TrainingField("cd138", "one", "one", rgb, marks, calls, None, np.ones((80, 120), np.bool_))
     positivity = np.where(columns < 40, 4.0, -4.0)
     result = FieldMaps(field, np.stack([centre, extent, positivity]).astype(np.float32))
-    chosen = choose_peaks([result], 0.5)
+    chosen = choose_peaks([result], 0.5, Trials())
     low, high = 1 / (1 + np.exp([1.5, -3.0]))
     assert low < chosen.presence_threshold < high
     found = cells_of([result], 0.5, chosen)[0]
