@@ -16,7 +16,8 @@ from ihc_quant.batch.cell_store import CELLS_FILE as CELLS_FILE
 from ihc_quant.batch.cell_store import read_columns
 from ihc_quant.batch.measurement import Measurement, WeightsUsed, write_slide_json
 from ihc_quant.batch.page_store import save_density, save_od_histogram
-from ihc_quant.batch.pixel_store import load_fragments, unreadable
+from ihc_quant.batch.pixel_store import load_fragments, load_quality, unreadable
+from ihc_quant.batch.quality_control import quality_notes
 from ihc_quant.batch.region_store import REGIONS_FILE, KeptRegions, load_regions
 from ihc_quant.batch.slide_drawing import Section, draw_pictures, draw_shown
 from ihc_quant.batch.tile_table import count_tiles
@@ -24,6 +25,7 @@ from ihc_quant.domain.measurement_error import MeasurementError
 from ihc_quant.domain.outcome import DrawnBy, LeftOut, NoTissue, Scored, Shown, SlideOutcome
 from ihc_quant.domain.provenance import Provenance
 from ihc_quant.report.density_map import SMOOTHING_UM, DensityMap, positive_density
+from ihc_quant.report.spoiled_outlines import SpoiledPlaces
 from ihc_quant.scoring import proposed_infiltrate as proposing
 from ihc_quant.scoring.calls import CallRule
 from ihc_quant.scoring.hot_spot import find_hot_spot
@@ -31,6 +33,7 @@ from ihc_quant.scoring.od_histogram import od_histogram
 from ihc_quant.scoring.score import ScoreSettings
 from ihc_quant.scoring.section_parts import Scoring, SectionParts, score_section
 from ihc_quant.scoring.section_places import off_tissue, place_cells, place_tissue
+from ihc_quant.scoring.spoiled_places import exclude_cells, exclude_tissue
 from ihc_quant.scoring.threshold_sensitivity import threshold_sensitivity
 
 CELL_COLUMNS: tuple[str, ...] = (
@@ -72,7 +75,12 @@ def derive(folder: Path, measurement: Measurement, rule: CallRule, timings: Mapp
     provenance = measurement.provenance(_calls(rule, settings, measurement))
     places = place_cells(cells["x_l0"], cells["y_l0"], cells["fragment"], kept.regions, measurement.fragments)
     placed, left_out = place_tissue(tissue.fragments, tissue.grid, kept.regions, measurement.fragments)
-    section = Section(tissue, placed.analysed, is_analysed(places), kept.regions.drawn)
+    spoiled = None
+    if measurement.quality is not None:
+        spoiled = SpoiledPlaces(load_quality(folder, tissue), measurement.quality.excluded)
+        places = exclude_cells(places, cells["x_l0"], cells["y_l0"], spoiled.quality, spoiled.excluded)
+        placed, left_out = exclude_tissue(placed, left_out, spoiled.quality, spoiled.excluded)
+    section = Section(tissue, placed.analysed, is_analysed(places), kept.regions.drawn, spoiled)
     outcome: SlideOutcome
     if tissue.fragment_count == 0:
         outcome = NoTissue(measurement.slide_id, measurement.stain, provenance)
@@ -208,6 +216,8 @@ def _notes(measurement: Measurement, parts: SectionParts, fragment_count: int) -
         yield f"Of {fragment_count} tissue fragments on the glass these are this section: {named}."
     if parts.proposed is not None:
         yield PROPOSED_NOTE
+    if measurement.quality is not None:
+        yield from quality_notes(measurement.quality)
 
 
 def _save_for_page(folder: Path, rule: CallRule, section: Section, cells: Mapping[str, NDArray[Any]]) -> None:

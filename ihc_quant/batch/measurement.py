@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from ihc_quant import __version__
 from ihc_quant.batch.cell_store import reading
 from ihc_quant.batch.outputs import RESULT_FILE, write_whole
+from ihc_quant.batch.quality_control import QualityUsed
 from ihc_quant.batch.settings import SettingsPart, settings_sha256
 from ihc_quant.domain.geometry import Grid, Mpp
 from ihc_quant.domain.measurement_error import MeasurementError
@@ -158,6 +159,8 @@ class Measurement(SettingsPart):
         Of the file from which the kept regions come; None where nothing was drawn.
     propose_infiltrate : bool
         Whether the software proposes an infiltrate where none was drawn.
+    quality : QualityUsed or None
+        None where quality control was off.
     """
 
     slide_id: str
@@ -176,6 +179,7 @@ class Measurement(SettingsPart):
     fragments: tuple[int, ...] = ()
     annotations_sha256: str | None = None
     propose_infiltrate: bool = True
+    quality: QualityUsed | None = None
 
     @model_validator(mode="after")
     def _plausible(self) -> Self:

@@ -1,4 +1,4 @@
-"""The few pixels of a slide that results keep: thumbnail, fragment map and crops of example cells.
+"""The few pixels of a slide that results keep: thumbnail, maps of fragments and of quality, crops of example cells.
 
 With them ``rescore`` draws every picture again without the slide.
 """
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ihc_quant.batch.outputs import final_place, write_whole
 from ihc_quant.domain.geometry import Grid
+from ihc_quant.domain.quality import QualityMap
 from ihc_quant.errors import OutputError
 from ihc_quant.report.encoding import encode_jpeg, encode_png
 from ihc_quant.tissue.map import TissueMap
@@ -45,6 +46,24 @@ def load_fragments(folder: Path, grid: Grid) -> TissueMap:
         raise unreadable(path)
     try:
         return TissueMap(fragments.astype(np.int16), grid)
+    except ValueError as error:
+        raise unreadable(path) from error
+
+
+def save_quality(folder: Path, quality: QualityMap) -> None:
+    """Keep the causes of quality control as an 8-bit PNG."""
+    _, data = cv2.imencode(".png", quality.causes)
+    write_whole(folder / PIXELS_FOLDER / "quality.png", data.tobytes())
+
+
+def load_quality(folder: Path, tissue: TissueMap) -> QualityMap:
+    """Return the causes of quality control, on the pixels of the fragment map."""
+    path = folder / PIXELS_FOLDER / "quality.png"
+    causes = _decoded(path, cv2.IMREAD_UNCHANGED)
+    if causes.shape != tissue.fragments.shape:
+        raise unreadable(path)
+    try:
+        return QualityMap(causes, tissue.grid)
     except ValueError as error:
         raise unreadable(path) from error
 

@@ -6,18 +6,24 @@ never changes a figure beyond the stated tolerance and stands in no digest.
 
 import hashlib
 import json
-from typing import Any, Literal
+from typing import Any, Literal, cast, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from ihc_quant.cells.find import CellSettings
+from ihc_quant.errors import SettingsError
 from ihc_quant.network.card import WeightsCard
 from ihc_quant.network.precision import Precision
 from ihc_quant.network.predictor import usable_cores
 from ihc_quant.tissue.mask import TissueSettings
+from ihc_quant.tissue.quality_settings import QualitySettings
 
 COARSEST_MPP_UM = 0.55
 """A slide coarser than this shows nuclei with too few pixels; it is refused unless the user allows it."""
+
+
+QualityMode = Literal["off", "report", "exclude"]
+"""Quality control is not done; is done and told; or also leaves out the causes that its settings exclude."""
 
 
 class SettingsPart(BaseModel):
@@ -45,6 +51,10 @@ class MeasureSettings(SettingsPart):
     tissue : TissueSettings
     cells : CellSettings or None
         None takes the thresholds of the weights' card.
+    quality : {"off", "report", "exclude"}
+        What quality control does.
+    quality_thresholds : QualitySettings
+        From where on, and which causes it excludes where it does.
     """
 
     weights: str = "default"
@@ -55,6 +65,8 @@ class MeasureSettings(SettingsPart):
     precision: Precision = "float32"
     tissue: TissueSettings = TissueSettings()
     cells: CellSettings | None = None
+    quality: QualityMode = "report"
+    quality_thresholds: QualitySettings = QualitySettings()
 
     def cells_with(self, card: WeightsCard) -> CellSettings:
         """Return the settings of the post-processing, thresholds taken from the card where none are set."""
@@ -81,6 +93,20 @@ class ExecutionSettings(SettingsPart):
     runtime: Literal["auto", "torch", "openvino"] = "auto"
     device: str = "auto"
     workers: int = Field(default_factory=usable_cores, ge=1, le=256)
+
+
+def known_quality_mode(name: str) -> QualityMode:
+    """Return a mode of quality control by its name.
+
+    Raises
+    ------
+    SettingsError
+        Where there is none of that name.
+    """
+    for mode in get_args(QualityMode):
+        if mode == name:
+            return cast(QualityMode, mode)
+    raise SettingsError(f"--quality {name}: unknown; use {', '.join(get_args(QualityMode))}.")
 
 
 def settings_sha256(values: dict[str, Any]) -> str:

@@ -28,6 +28,7 @@ from ihc_quant.report.gallery import (
 )
 from ihc_quant.report.overview import draw_overview
 from ihc_quant.report.shown_picture import draw_shown_picture
+from ihc_quant.report.spoiled_outlines import SpoiledPlaces
 from ihc_quant.scoring.calls import CallRule
 from ihc_quant.tissue.map import TissueMap
 
@@ -46,12 +47,15 @@ class Section:
         Whether each cell was.
     regions : tuple of Region
         Drawn and proposed.
+    spoiled : SpoiledPlaces or None
+        What quality control found; None where it was off.
     """
 
     tissue: TissueMap
     analysed: NDArray[np.bool_]
     cells: NDArray[np.bool_]
     regions: tuple[Region, ...]
+    spoiled: SpoiledPlaces | None = None
 
     def with_proposed(self, proposed: Region | None) -> "Section":
         """Return the section with the region that the software proposes, where it does."""
@@ -80,6 +84,7 @@ def draw_pictures(
         excluded=unread_tiles(plan, Size(measurement.facts.width_px, measurement.facts.height_px)),
         analysed=section.analysed,
         regions=section.regions,
+        spoiled=section.spoiled,
     )
     gallery = draw_gallery(
         example_rows(folder, measurement, rule, section.cells, cells),

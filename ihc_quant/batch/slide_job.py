@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from ihc_quant.annotation.region_places import Place, is_analysed
 from ihc_quant.batch.cell_store import CellWriter
 from ihc_quant.batch.derivation import CELLS_FILE, called, derive, show
-from ihc_quant.batch.example_bank import cut_examples
+from ihc_quant.batch.example_bank import Eligible, cut_examples
 from ihc_quant.batch.file_stamp import file_stamp, require_unchanged
 from ihc_quant.batch.measurement import MadeWith, Measurement, WeightsUsed
 from ihc_quant.batch.outputs import SLIDES_FOLDER, folder_name, whole_folder
-from ihc_quant.batch.pixel_store import save_fragments, save_thumbnail
+from ihc_quant.batch.pixel_store import load_quality, save_fragments, save_thumbnail
+from ihc_quant.batch.quality_control import QualityCheck, QualityUsed
 from ihc_quant.batch.region_store import KeptRegions, read_annotations, save_regions
 from ihc_quant.batch.settings import COARSEST_MPP_UM, MeasureSettings
 from ihc_quant.batch.slide_facts import facts_of, white_alone, white_and_stains
@@ -32,6 +33,7 @@ from ihc_quant.errors import CalibrationMissing, IhcQuantError, SlideError
 from ihc_quant.network.predictor import MapPredictor
 from ihc_quant.scoring.calls import CallRule, call_cells
 from ihc_quant.scoring.section_places import place_cells, place_tissue
+from ihc_quant.scoring.spoiled_places import exclude_cells
 from ihc_quant.slide.opening import open_slide
 from ihc_quant.slide.overview import read_overview
 from ihc_quant.slide.reader import SlideReader
@@ -229,7 +231,10 @@ def _score_into(
         "weights_sha256": card.sha256,
         "cells": asdict(cell_settings),
     }
-    work = TileWork(reader, predictor, stains, tissue.fragment_at, plan, cell_settings)
+    check = QualityCheck.of(measure, grid, info.size) if plan.tiles else None
+    work = TileWork(
+        reader, predictor, stains, tissue.fragment_at, plan, cell_settings, control_quality=check is not None
+    )
     seconds, done = StepSeconds(), 0
     measured = {"slots": {"1": asdict(task.stain)}, "settings": settings, "slide_hash": info.quick_hash,
                 "network_um": card.pixel_um}  # fmt: skip
@@ -240,17 +245,19 @@ def _score_into(
         on_progress(0, len(plan.tiles))
         for result in results:
             writer.write(result.cells)
+            if check is not None:
+                check.take(result)
             seconds += result.seconds
             done += 1
             on_progress(done, len(plan.tiles))
     tiled = time.perf_counter()
     write_table(folder / TILES_FILE, tile_table(plan, tissue))
-    examples = cut_examples(
-        folder,
-        reader,
-        grid,
-        lambda x_l0, y_l0, fragment: is_analysed(place_cells(x_l0, y_l0, fragment, drawn.regions, task.fragments)),
-    )
+    quality = None
+    if check is not None:
+        degrees = estimate.stain_deviation_degrees
+        quality = check.judge(folder, overview, tissue, drawn.regions, task.fragments, stains, degrees)
+    judged = time.perf_counter()
+    examples = cut_examples(folder, reader, grid, _eligible(folder, tissue, drawn, task.fragments, quality))
     measurement = Measurement(
         slide_id=slide_id,
         stain=task.stain,
@@ -268,6 +275,7 @@ def _score_into(
         fragments=task.fragments,
         annotations_sha256=drawn.file_sha256,
         propose_infiltrate=task.propose_infiltrate,
+        quality=quality,
     )
     timings = {
         "preparation": prepared - started,
@@ -275,8 +283,26 @@ def _score_into(
         "reading_summed": seconds.reading,
         "network_summed": seconds.network,
         "cells_summed": seconds.cells,
+        "quality_summed": seconds.quality + judged - tiled,
     }
     return derive(folder, measurement, rule, timings)
+
+
+def _eligible(
+    folder: Path, tissue: TissueMap, drawn: KeptRegions, named: tuple[int, ...], quality: QualityUsed | None
+) -> Eligible:
+    """Return which cells may be examples: those that are analysed, as ``derive`` will find again."""
+    excluded = () if quality is None else quality.excluded
+
+    def analysed(
+        x_l0: NDArray[np.float64], y_l0: NDArray[np.float64], fragment: NDArray[np.int16]
+    ) -> NDArray[np.bool_]:
+        places = place_cells(x_l0, y_l0, fragment, drawn.regions, named)
+        if excluded:
+            places = exclude_cells(places, x_l0, y_l0, load_quality(folder, tissue), excluded)
+        return is_analysed(places)
+
+    return analysed
 
 
 def _show_into(

@@ -9,9 +9,11 @@ import time
 from collections import deque
 from collections.abc import Generator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
+import numpy as np
+from numpy.typing import NDArray
 
 from ihc_quant.cells.find import CellSettings, FragmentAt, find_cells
 from ihc_quant.domain.cell_table import CellTable
@@ -20,6 +22,7 @@ from ihc_quant.domain.tile import Tile, TileImage, TilePlan
 from ihc_quant.network.predictor import MapPredictor
 from ihc_quant.slide.reader import SlideReader
 from ihc_quant.slide.resample import read_grid
+from ihc_quant.tissue.tile_measures import measure_tile
 
 TILES_AHEAD = 2
 """Tiles that may wait for each worker, so that none stands idle while results are written."""
@@ -32,18 +35,29 @@ class StepSeconds:
     reading: float = 0.0
     network: float = 0.0
     cells: float = 0.0
+    quality: float = 0.0
 
     def __add__(self, other: "StepSeconds") -> "StepSeconds":
-        return StepSeconds(self.reading + other.reading, self.network + other.network, self.cells + other.cells)
+        return StepSeconds(
+            self.reading + other.reading,
+            self.network + other.network,
+            self.cells + other.cells,
+            self.quality + other.quality,
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TileResult:
-    """The cells of one tile and what they cost."""
+    """The cells of one tile, what quality control measures on it, and what both cost.
+
+    ``measures`` is float32 (h, w, 4) over the box that was read, as ``measure_tile`` returns it; None where quality
+    control is off.
+    """
 
     tile: Tile
     cells: CellTable
     seconds: StepSeconds
+    measures: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,6 +70,7 @@ class TileWork:
     fragment_at: FragmentAt
     plan: TilePlan
     settings: CellSettings
+    control_quality: bool = field(default=False, kw_only=True)
 
     def run(self, tile: Tile) -> TileResult:
         """Read one tile, run the network on it and find its cells."""
@@ -65,8 +80,10 @@ class TileWork:
         maps = self.predictor.predict(image.rgb)
         predicted = time.perf_counter()
         cells = find_cells(maps, image, self.stains, self.plan.grid, self.fragment_at, self.settings)
-        seconds = StepSeconds(read - started, predicted - read, time.perf_counter() - predicted)
-        return TileResult(tile, cells, seconds)
+        found = time.perf_counter()
+        measures = measure_tile(image.rgb, self.stains.white) if self.control_quality else None
+        seconds = StepSeconds(read - started, predicted - read, found - predicted, time.perf_counter() - found)
+        return TileResult(tile, cells, seconds, measures)
 
 
 def stream_tiles(work: TileWork, workers: int) -> Generator[TileResult, None, None]:

@@ -38,6 +38,13 @@ Annotations = Annotated[
     ),
 ]
 NoProposal = Annotated[bool, typer.Option("--no-proposal", help="Propose no infiltrate where none was drawn.")]
+Quality = Annotated[
+    str,
+    typer.Option(
+        help="Quality control: off, report what it finds (all is counted), or exclude pen, empty and blurred places."
+    ),
+]
+QUALITY = "report"
 Workers = Annotated[int | None, typer.Option(min=1, max=256, help="Tiles worked on at once; the cores if not given.")]
 Runtime = Annotated[str, typer.Option(help="auto, torch or openvino.")]
 Precision = Annotated[
@@ -141,24 +148,34 @@ def _finite(text: str) -> float:
 
 
 def measure_settings(
-    weights: str, tile: int, margin: int, allow_coarse: bool, precision: str = "float32"
+    weights: str,
+    tile: int,
+    margin: int,
+    allow_coarse: bool,
+    precision: str = "float32",
+    quality: str = QUALITY,
 ) -> "MeasureSettings":
     """Return the settings of the measurement.
 
     Raises
     ------
     SettingsError
-        Where a value is out of range.
+        Where a value is out of range or unknown.
     """
     from pydantic import ValidationError
 
-    from ihc_quant.batch.settings import MeasureSettings
+    from ihc_quant.batch.settings import MeasureSettings, known_quality_mode
     from ihc_quant.network.precision import known_precision
 
-    exactness = known_precision(precision)
+    exactness, mode = known_precision(precision), known_quality_mode(quality)
     try:
         return MeasureSettings(
-            weights=weights, tile_px=tile, margin_px=margin, allow_coarse=allow_coarse, precision=exactness
+            weights=weights,
+            tile_px=tile,
+            margin_px=margin,
+            allow_coarse=allow_coarse,
+            precision=exactness,
+            quality=mode,
         )
     except ValidationError as error:
         raise SettingsError(

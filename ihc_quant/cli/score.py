@@ -26,6 +26,7 @@ def score(
     fragments: options.Fragments = None,
     annotations: options.Annotations = None,
     no_proposal: options.NoProposal = False,
+    quality: options.Quality = options.QUALITY,
     weights: options.Weights = "default",
     threshold: options.Threshold = None,
     cuts: options.Cuts = None,
@@ -44,7 +45,7 @@ def score(
     stain = options.section_stain(marker, chromogen)
     override = options.square_mpp(mpp)
     named = options.fragment_numbers(fragments)
-    measure = options.measure_settings(weights, tile, margin, allow_coarse, precision)
+    measure = options.measure_settings(weights, tile, margin, allow_coarse, precision, quality)
     execution = options.execution_settings(runtime, device, workers)
     options.call_rule(threshold, cuts, call_by, compartment, 0.5)
 

@@ -17,6 +17,7 @@ from ihc_quant.report.figures import format_count, format_marker, positive_cells
 from ihc_quant.report.lettering import INK, write
 from ihc_quant.report.picture_sheet import LEGEND_PX, TEXT_PX, TITLE_PX, WIDE, Panel, Sheet, fit_panel, resized
 from ihc_quant.report.region_outlines import draw_regions, key_height_px, name_regions, write_key
+from ihc_quant.report.spoiled_outlines import SpoiledPlaces, draw_spoiled, spoiled_key_height_px, write_spoiled_key
 
 TISSUE_COLOUR = (0, 0, 0)
 TILE_COLOUR = (0, 114, 178)
@@ -40,6 +41,7 @@ def draw_overview(
     excluded: Sequence[Tile] = (),
     analysed: NDArray[np.bool_] | None = None,
     regions: Sequence[Region] = (),
+    spoiled: SpoiledPlaces | None = None,
     smoothing_um: float = SMOOTHING_UM,
     scale_end_per_mm2: float | None = None,
 ) -> NDArray[np.uint8]:
@@ -69,6 +71,8 @@ def draw_overview(
         Tissue that was analysed, where that is not all of it; the rest is dimmed and not in the heat map.
     regions : sequence of Region
         Drawn and proposed; outlined on the thumbnail and named.
+    spoiled : SpoiledPlaces, optional
+        What quality control found; outlined by cause, hatched where it is left out.
     smoothing_um : float
         Standard deviation of the heat map's kernel in µm.
     scale_end_per_mm2 : float, optional
@@ -102,20 +106,20 @@ def draw_overview(
         x_l0[positive] / grid.scale_x, y_l0[positive] / grid.scale_y, analysed, grid.pixel_um, smoothing_um
     )
     end = scale_end_per_mm2 if scale_end_per_mm2 is not None else round_up(float(density.max(initial=0.0)))
+    key_px = key_height_px(regions, panel.width)
     sheet = Sheet.of(
         panel,
         stacked=rgb.shape[1] > WIDE * rgb.shape[0],
         notes=_notes(smoothing_um, grid.pixel_um),
-        legend_px=LEGEND_PX + key_height_px(regions, panel.width),
+        legend_px=LEGEND_PX + key_px + spoiled_key_height_px(spoiled, panel.width),
     )
     cells, found = positive_cells(marker), int(np.count_nonzero(positive))
     sheet.head(
         f"{slide_id}  {format_marker(marker)}", f"{format_count(found)} {cells} of {format_count(len(positive))} cells"
     )
     um_per_px = grid.pixel_um / panel.scale
-    tissue = draw_regions(
-        _tissue_panel(rgb, analysed, tissue_mask, grid, plan, excluded, panel), regions, grid, panel.scale
-    )
+    tissue = _tissue_panel(rgb, analysed, tissue_mask, grid, plan, excluded, panel)
+    tissue = draw_regions(draw_spoiled(tissue, spoiled), regions, grid, panel.scale)
     sheet.panel(0, "Tissue, tiles and regions" if regions else "Tissue and tiles", tissue, um_per_px)
     sheet.panel(1, "Density of positive cells", _density_panel(density, analysed, end, panel), um_per_px)
     if fragments is not None:
@@ -124,6 +128,7 @@ def draw_overview(
     _legend(sheet.draw, sheet.below(0), bool(excluded))
     x, y = sheet.below(0)
     write_key(sheet.draw, (x, y + LEGEND_PX - 14), regions, panel.width)
+    write_spoiled_key(sheet.draw, (x, y + LEGEND_PX - 14 + key_px), spoiled, panel.width)
     _colour_bar(sheet, end, cells, found > 0)
     return np.asarray(sheet.picture)
 

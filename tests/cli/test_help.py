@@ -64,7 +64,7 @@ def test_defaults_are_those_of_the_settings() -> None:
     settings = MeasureSettings()
     assert (defaults["tile"], defaults["margin"]) == (settings.tile_px, settings.margin_px)
     assert (defaults["weights"], defaults["allow_coarse"]) == (settings.weights, settings.allow_coarse)
-    assert defaults["precision"] == settings.precision
+    assert (defaults["precision"], defaults["quality"]) == (settings.precision, settings.quality)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,150 @@
+"""Quality control of a slide that is being scored: gathered tile by tile, judged once, kept with the results."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ihc_quant.annotation.regions import Regions
+from ihc_quant.batch.pixel_store import save_quality
+from ihc_quant.batch.settings import MeasureSettings, SettingsPart
+from ihc_quant.batch.tile_stream import TileResult
+from ihc_quant.domain.geometry import Grid, Size
+from ihc_quant.domain.quality import CAUSE_WORDS, Cause, ControlProposal, QualityFindings
+from ihc_quant.domain.stain import StainMatrix
+from ihc_quant.scoring.section_places import place_tissue
+from ihc_quant.tissue.control import propose_control
+from ihc_quant.tissue.map import TissueMap
+from ihc_quant.tissue.quality import find_causes, summarise
+from ihc_quant.tissue.quality_settings import QualitySettings
+from ihc_quant.tissue.tile_measures import MeasureRaster
+
+
+class QualityUsed(SettingsPart):
+    """What quality control found on a slide, and which of it is left out of the scores.
+
+    Attributes
+    ----------
+    excluded : tuple of Cause
+        Empty where everything is told only.
+    findings : QualityFindings
+        Shares are of the tissue that people left in.
+    """
+
+    excluded: tuple[Cause, ...]
+    findings: QualityFindings
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class QualityCheck:
+    """Quality control of one slide while its tiles come in, in any order."""
+
+    settings: QualitySettings
+    excluded: tuple[Cause, ...]
+    raster: MeasureRaster
+
+    @classmethod
+    def of(cls, measure: MeasureSettings, grid: Grid, size_l0: Size) -> "QualityCheck | None":
+        """Return the check that the settings ask for, None where they ask for none.
+
+        Parameters
+        ----------
+        measure : MeasureSettings
+        grid : Grid
+            Of the network.
+        size_l0 : Size
+            Of the slide.
+        """
+        if measure.quality == "off":
+            return None
+        settings = measure.quality_thresholds
+        excluded = settings.excluded if measure.quality == "exclude" else ()
+        return cls(settings, excluded, MeasureRaster.empty(grid.extent(size_l0), grid.pixel_um))
+
+    def take(self, result: TileResult) -> None:
+        """Keep what was measured on a tile; its cells are not looked at."""
+        if result.measures is not None:
+            self.raster.put(result.tile.core, result.tile.read, result.measures)
+
+    def judge(
+        self,
+        folder: Path,
+        overview: NDArray[np.uint8],
+        tissue: TissueMap,
+        regions: Regions,
+        named: Sequence[int],
+        stains: StainMatrix,
+        deviation_degrees: float | None,
+    ) -> QualityUsed:
+        """Judge the slide once all tiles are in, and keep the map of causes in its folder.
+
+        Parameters
+        ----------
+        folder : Path
+        overview : ndarray, shape (H, W, 3), uint8
+            On the grid of ``tissue``.
+        tissue : TissueMap
+            Everything that was found; edges of tissue are its edges, whatever was drawn.
+        regions : Regions
+        named : sequence of int
+            Fragments that are this section; empty for all.
+        stains : StainMatrix
+            As used.
+        deviation_degrees : float or None
+            Angle of the slide's own stain vectors to those.
+
+        Raises
+        ------
+        OutputError
+            Where the map cannot be written.
+        """
+        quality = find_causes(overview, tissue, self.raster, stains.white, self.settings)
+        placed, _ = place_tissue(tissue.fragments, tissue.grid, regions, named)
+        # Who names the section's fragments has said what the others are.
+        proposals = () if named else propose_control(overview, tissue, stains, self.settings)
+        counted = np.unique(tissue.fragments[placed.analysed])
+        findings = summarise(
+            quality,
+            TissueMap(placed.analysed.astype(np.int16), tissue.grid),
+            self.raster,
+            deviation_degrees,
+            _still_counted(proposals, counted),
+            self.settings,
+        )
+        on_glass = quality.areas_um2(~tissue.mask).get(Cause.PEN, 0.0)
+        save_quality(folder, quality)
+        return QualityUsed(excluded=self.excluded, findings=replace(findings, pen_on_glass_um2=on_glass))
+
+
+def quality_notes(used: QualityUsed) -> Iterator[str]:
+    """Yield the sentences that must stand beside a slide's figures.
+
+    What is left out stands among what was not analysed. The edge band is not told: every slide has one, and its share
+    says how the tissue is shaped; ``slide.json`` states it.
+
+    Examples
+    --------
+    >>> used = QualityUsed(excluded=(Cause.PEN,), findings=QualityFindings(shares={"pen": 0.1, "fold": 0.02}))
+    >>> list(quality_notes(used))
+    ['Quality control found fold (2.0 % of the tissue); it was told only, cells and area there were counted.']
+    """
+    silent = {CAUSE_WORDS[cause] for cause in (*used.excluded, Cause.EDGE)}
+    told = {words: share for words, share in used.findings.shares.items() if words not in silent}
+    if told:
+        shares = ", ".join(f"{words} ({_percent(share)} of the tissue)" for words, share in told.items())
+        it = "it was" if len(told) == 1 else "they were"
+        yield f"Quality control found {shares}; {it} told only, cells and area there were counted."
+    if used.findings.pen_on_glass_um2:
+        yield f"Pen lies on {used.findings.pen_on_glass_um2 / 1e6:.2g} mm² of glass beside the tissue."
+    yield from used.findings.flags
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %" if share >= 0.0005 else "under 0.1 %"
+
+
+def _still_counted(proposals: Sequence[ControlProposal], counted: NDArray[np.int16]) -> tuple[ControlProposal, ...]:
+    """Return the proposals of which something is analysed: what was drawn as control or left out needs no flag."""
+    return tuple(one for one in proposals if np.isin(one.fragments, counted).any())
