@@ -9,7 +9,7 @@ from ihc_quant.batch.derivation import CELLS_FILE, called, derive, show
 from ihc_quant.batch.exporting import GEOJSON_FILE
 from ihc_quant.batch.measurement import read_slide_json
 from ihc_quant.batch.outputs import RESULT_FILE, SLIDES_FOLDER, whole_folder, writing
-from ihc_quant.batch.reports import rewrite_reports
+from ihc_quant.batch.reports import Tell, rewrite_reports
 from ihc_quant.domain.outcome import Shown, SlideOutcome
 from ihc_quant.errors import OutputError
 from ihc_quant.scoring.calls import CallRule, call_cells
@@ -34,7 +34,7 @@ def slide_folders(out: Path) -> list[Path]:
     return folders
 
 
-def rescore(out: Path, rule_for: Callable[[float], CallRule]) -> list[SlideOutcome]:
+def rescore(out: Path, rule_for: Callable[[float], CallRule], *, tell: Tell = lambda _: None) -> list[SlideOutcome]:
     """Call and score the cells of a run, or of one slide of it, again, and write the reports of its biopsies again.
 
     Parameters
@@ -43,6 +43,8 @@ def rescore(out: Path, rule_for: Callable[[float], CallRule]) -> list[SlideOutco
         Output folder of a run, or the folder of one slide in it.
     rule_for : callable
         Gives the rule, told the threshold of the weights' card.
+    tell : callable
+        See ``Tell``.
 
     Raises
     ------
@@ -56,10 +58,12 @@ def rescore(out: Path, rule_for: Callable[[float], CallRule]) -> list[SlideOutco
     finally:
         # A page must not go on showing the figures of earlier settings, also where a later slide stopped the run.
         if home.name == SLIDES_FOLDER:
-            rewrite_reports(home.parent)
+            rewrite_reports(home.parent, tell=tell)
 
 
-def rescore_slide(folder: Path, rule_for: Callable[[float], CallRule]) -> SlideOutcome:
+def rescore_slide(
+    folder: Path, rule_for: Callable[[float], CallRule], propose_infiltrate: bool | None = None
+) -> SlideOutcome:
     """Call and score the cells of a slide again; its folder changes whole or not at all.
 
     Of a section that is shown and not scored only the picture is drawn again.
@@ -70,6 +74,8 @@ def rescore_slide(folder: Path, rule_for: Callable[[float], CallRule]) -> SlideO
         A slide's results.
     rule_for : callable
         Gives the rule, told the threshold of the weights' card.
+    propose_infiltrate : bool or None
+        Whether the software proposes an infiltrate where none was drawn; as before where None.
 
     Raises
     ------
@@ -82,6 +88,8 @@ def rescore_slide(folder: Path, rule_for: Callable[[float], CallRule]) -> SlideO
             with writing(folder):
                 shutil.copytree(folder, fresh, dirs_exist_ok=True)
             return show(fresh, measurement, timings)
+    if propose_infiltrate is not None:
+        measurement = measurement.model_copy(update={"propose_infiltrate": propose_infiltrate})
     rule = rule_for(measurement.weights.positive_threshold)
     metadata = called(read_metadata(folder / CELLS_FILE), rule)
     with whole_folder(folder) as fresh:

@@ -11,7 +11,7 @@ from typing import Any
 from ihc_quant.batch.measurement import read_slide_json
 from ihc_quant.batch.run_files import RunFiles, utc_now
 from ihc_quant.batch.run_lock import run_lock
-from ihc_quant.batch.run_plan import Step, plan_in_words
+from ihc_quant.batch.run_plan import Step, plan_in_words, plan_notes
 from ihc_quant.batch.run_state import slide_folder, state_of, write_state
 from ihc_quant.batch.run_summary import RunRecord, SlideLine
 from ihc_quant.batch.settings import MeasureSettings
@@ -119,7 +119,7 @@ def run_batch(
         record = RunRecord(
             str(manifest), settings.shown, utc_now(), {step.slide_id: _line(step) for step in steps}
         )  # fmt: skip
-        record.notes += [weaker] if weaker else []
+        record.notes += [*([weaker] if weaker else []), *plan_notes(steps)]
         files = RunFiles(out, record)
         todo = [step for step in steps if step.action != "keep"]
         watch.planned(plan_in_words(steps), record.notes, len(todo))

@@ -25,6 +25,9 @@ ACTION_WORDS: Mapping[Action, str] = {
     "measure": "measure",
 }
 
+MOST_NAMED = 10
+"""Slides named in a note."""
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -62,6 +65,7 @@ def plan_run(
     *,
     force: bool = False,
     retry_failed: bool = False,
+    propose_infiltrate: bool = True,
 ) -> tuple[Step, ...]:
     """Return what is to be done, in the order of the manifest. Opens no slide and writes nothing.
 
@@ -78,6 +82,8 @@ def plan_run(
         Whether everything is measured again.
     retry_failed : bool
         Whether slides that failed before are tried again.
+    propose_infiltrate : bool
+        Whether the software proposes an infiltrate where none was drawn.
 
     Raises
     ------
@@ -87,7 +93,7 @@ def plan_run(
         Where an identifier cannot name a folder.
     """
     steps = []
-    for row, task in zip(rows, slide_tasks(rows), strict=True):
+    for row, task in zip(rows, slide_tasks(rows, propose_infiltrate=propose_infiltrate), strict=True):
         asked = asked_of(task, measure, rule, card)
         state = read_state(out, row.slide_id)
         slide = file_stamp(row.slide)
@@ -106,7 +112,9 @@ def _decide(
     if state is None:
         return ("measure", "new") if result is None else ("check", "results of unknown settings are there")
     if state.failed:
-        return _about_failed(asked, state, slide, retry_failed)
+        action, why = _about_failed(asked, state, slide, retry_failed)
+        # Results of earlier settings are still there, and may be those asked for now.
+        return ("check" if action == "measure" and result is not None else action), why
     if result is None:
         return "measure", "its results are gone"
     if changed := asked.new_measurement(state.asked):
@@ -129,6 +137,20 @@ def _about_failed(asked: Asked, state: SlideState, slide: FileStamp | None, retr
     if retry_failed:
         return "measure", "failed before; --retry-failed"
     return "keep", "failed before: use --retry-failed"
+
+
+def plan_notes(steps: Sequence[Step]) -> list[str]:
+    """Return what is worth knowing before a run: slides that are gone, whose results are there."""
+    gone = [
+        step.slide_id
+        for step in steps
+        if step.slide is None and step.action != "measure" and not (step.state is not None and step.state.failed)
+    ]
+    if not gone:
+        return []
+    named = ", ".join(gone[:MOST_NAMED]) + (f" and {len(gone) - MOST_NAMED} more" if len(gone) > MOST_NAMED else "")
+    are = "1 slide is" if len(gone) == 1 else f"{len(gone)} slides are"
+    return [f"{are} not where the manifest says; results of the same settings are kept without: {named}"]
 
 
 def plan_in_words(steps: Sequence[Step]) -> str:

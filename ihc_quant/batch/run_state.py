@@ -49,7 +49,8 @@ class Asked(SettingsPart):
     measurement : dict
         Whatever decides the cell table and what is analysed; a change needs a new measurement.
     calls : dict
-        Whatever is derived from the cell table; a change needs a new score. Empty where nothing is called.
+        The rule and whatever else is derived from the cell table; a change needs a new score. Empty where nothing is
+        called.
     """
 
     measurement: dict[str, Any]
@@ -61,7 +62,7 @@ class Asked(SettingsPart):
 
     def new_calls(self, earlier: "Asked") -> list[str]:
         """Return the names of the settings of the calls that differ."""
-        return differing(earlier.calls, self.calls)
+        return differing(_flat(earlier.calls), _flat(self.calls))
 
 
 class SlideState(SettingsPart):
@@ -103,6 +104,10 @@ class SlideState(SettingsPart):
         return self.ending == "failed"
 
 
+def _flat(calls: Mapping[str, Any]) -> dict[str, Any]:
+    return {**calls.get("rule", {}), **{key: value for key, value in calls.items() if key != "rule"}}
+
+
 def differing(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Return the names of what differs, as a user knows them.
 
@@ -117,22 +122,26 @@ def differing(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
 def asked_of(task: SlideTask, measure: MeasureSettings, rule: CallRule, card: WeightsCard) -> Asked:
     """Return what is asked for of a slide."""
-    scored = task.stain.chromogen in SCORED_CHROMOGENS
-    measurement = measure.model_dump(mode="json") | {
+    measurement: dict[str, Any] = {
         "mpp_override_um": None if task.mpp is None else [task.mpp.x, task.mpp.y],
         "series": task.series,
         "marker": task.stain.marker,
         "chromogen": task.stain.chromogen,
-        "fragments": task.fragments,
         "annotations_sha256": _digest(task.annotations),
-        "propose_infiltrate": task.propose_infiltrate,
     }
-    if scored:
-        cells = asdict(measure.cells_with(card))
-        measurement |= {"weights": card.name, "weights_sha256": card.sha256, "cells": cells}
+    calls: dict[str, Any] = {}
+    if task.stain.chromogen in SCORED_CHROMOGENS:
+        measurement |= measure.model_dump(mode="json") | {
+            "fragments": task.fragments,
+            "weights": card.name,
+            "weights_sha256": card.sha256,
+            "cells": asdict(measure.cells_with(card)),
+        }
+        calls = {"rule": asdict(rule), "propose_infiltrate": task.propose_infiltrate}
+    else:
+        measurement["overview_um"] = measure.overview_um  # nothing else decides how a section is shown
     # Through JSON, as the values come back from a file: tuples are lists there.
-    values = json.loads(json.dumps({"measurement": measurement, "calls": asdict(rule) if scored else {}}))
-    return Asked.model_validate(values)
+    return Asked.model_validate(json.loads(json.dumps({"measurement": measurement, "calls": calls})))
 
 
 def _digest(path: Path | None) -> str | None:

@@ -233,7 +233,7 @@ def _without_measuring(work: SlideWork) -> tuple[Doing, SlideOutcome] | None:
             return None
         if called_as_asked(outcome, work.asked):
             return "found whole", outcome
-        return "rescored", rescore_slide(folder, lambda _: work.rule)
+        return "rescored", rescore_slide(folder, lambda _: work.rule, work.task.propose_infiltrate)
     except ResultsBusy:
         raise
     except OutputError:
@@ -242,11 +242,17 @@ def _without_measuring(work: SlideWork) -> tuple[Doing, SlideOutcome] | None:
 
 
 def called_as_asked(outcome: SlideOutcome, asked: Asked) -> bool:
-    """Return whether an outcome was called by the rule that is asked for."""
+    """Return whether an outcome was called by the rule that is asked for, its infiltrate proposed or not as asked."""
     if isinstance(outcome, Failed):
         return False
+    if not asked.calls:
+        return True
     calls = outcome.provenance.settings.get("calls")
-    return not asked.calls or (isinstance(calls, dict) and calls.get("rule") == asked.calls)
+    return (
+        isinstance(calls, dict)
+        and calls.get("rule") == asked.calls["rule"]
+        and (calls.get("proposed_infiltrate") is not None) == asked.calls["propose_infiltrate"]
+    )
 
 
 def _is_of(measurement: Measurement, work: SlideWork) -> bool:
@@ -257,7 +263,6 @@ def _is_of(measurement: Measurement, work: SlideWork) -> bool:
         "chromogen": stain.chromogen,
         "fragments": list(measurement.fragments),
         "annotations_sha256": measurement.annotations_sha256,
-        "propose_infiltrate": measurement.propose_infiltrate,
     }
     # Which image of a file is the largest stands in its hash.
     asked = {key: value for key, value in work.asked.measurement.items() if (key, value) != ("series", None)}

@@ -22,7 +22,13 @@ if TYPE_CHECKING:
 Manifest = Annotated[Path, typer.Argument(help="List of the sections, a CSV file; see `manifest init`.")]
 Out = Annotated[Path, typer.Option("--out", "-o", help="Output folder; the same one again goes on where it stopped.")]
 Workers = Annotated[
-    int | None, typer.Option(min=1, max=256, help="Slides at once; by cores, memory and slides if not given.")
+    int | None,
+    typer.Option(
+        min=0,
+        max=256,
+        help="Slides at once; by cores, memory and slides if not given. 0: one after another in this process, without "
+        "--timeout and --memory, for debugging.",
+    ),
 ]
 Threads = Annotated[
     int | None, typer.Option(min=1, max=256, help="Cores for each slide; the workers share all if not given.")
@@ -70,6 +76,7 @@ class BatchOptions:
     tile: int
     margin: int
     allow_coarse: bool
+    no_proposal: bool
     runtime: str
     device: str
     precision: str
@@ -97,6 +104,7 @@ def batch(
     tile: Tile = 1024,
     margin: Margin = 48,
     allow_coarse: AllowCoarse = False,
+    no_proposal: options.NoProposal = False,
     runtime: options.Runtime = "auto",
     device: options.Device = "auto",
     precision: options.Precision = "float32",
@@ -107,7 +115,7 @@ def batch(
         out,
         BatchOptions(
             workers, threads, pin, timeout, memory, jobs_per_worker, dask, force, retry_failed, dry_run, weights,
-            threshold, cuts, call_by, compartment, tile, margin, allow_coarse, runtime, device, precision,
+            threshold, cuts, call_by, compartment, tile, margin, allow_coarse, no_proposal, runtime, device, precision,
         ),
     )  # fmt: skip
     _end(record, out)
@@ -120,6 +128,7 @@ def report(
     clinical: Annotated[
         Path | None, typer.Option(help="Blood counts and treatment days, a CSV file, joined to the cohort table.")
     ] = None,
+    pdf: Annotated[bool, typer.Option("--pdf", help="Write each report as a PDF as well (extra pdf).")] = False,
     workers: Workers = None,
     threads: Threads = None,
     pin: Pin = False,
@@ -138,6 +147,7 @@ def report(
     tile: Tile = 1024,
     margin: Margin = 48,
     allow_coarse: AllowCoarse = False,
+    no_proposal: options.NoProposal = False,
     runtime: options.Runtime = "auto",
     device: options.Device = "auto",
     precision: options.Precision = "float32",
@@ -152,7 +162,7 @@ def report(
         out,
         BatchOptions(
             workers, threads, pin, timeout, memory, jobs_per_worker, dask, force, retry_failed, dry_run, weights,
-            threshold, cuts, call_by, compartment, tile, margin, allow_coarse, runtime, device, precision,
+            threshold, cuts, call_by, compartment, tile, margin, allow_coarse, no_proposal, runtime, device, precision,
         ),
     )  # fmt: skip
     if record is not None:
@@ -161,7 +171,7 @@ def report(
         from ihc_quant.batch.run import StoredOutcomes
 
         rows = read_manifest(manifest, need_files=False)
-        for page in write_reports(rows, StoredOutcomes(record, out), out, clinical, tell=note):
+        for page in write_reports(rows, StoredOutcomes(record, out), out, clinical, pdf=pdf, tell=note):
             say(f"Written: {page}")
     _end(record, out)
 
@@ -177,7 +187,7 @@ def _run(manifest: Path, out: Path, given: BatchOptions) -> "RunRecord | None":
 
     from ihc_quant.batch.manifest import read_manifest
     from ihc_quant.batch.run import RunSettings, run_batch
-    from ihc_quant.batch.run_plan import plan_in_words, plan_run
+    from ihc_quant.batch.run_plan import plan_in_words, plan_notes, plan_run
     from ihc_quant.batch.slide_worker import NetworkChoice
     from ihc_quant.cli.run_progress import run_progress
     from ihc_quant.network.weights import load_weights
@@ -188,12 +198,17 @@ def _run(manifest: Path, out: Path, given: BatchOptions) -> "RunRecord | None":
     rows = read_manifest(manifest, need_files=False)
 
     def plan() -> "Sequence[Step]":
-        return plan_run(rows, out, measure, rule, card, force=given.force, retry_failed=given.retry_failed)
+        return plan_run(
+            rows, out, measure, rule, card, force=given.force, retry_failed=given.retry_failed,
+            propose_infiltrate=not given.no_proposal,
+        )  # fmt: skip
 
     steps = plan()
     if given.dry_run:
         for step in steps:
             say(f"{step.slide_id}: {step.action}: {step.why}")
+        for sentence in plan_notes(steps):
+            note(sentence)
         say(f"{plan_in_words(steps)}. Nothing was written.")
         return None
     todo = sum(1 for step in steps if step.action != "keep")
@@ -211,7 +226,8 @@ def _absolute(weights: str) -> str:
 
 def _settings_shown(given: BatchOptions) -> dict[str, Any]:
     names = ("timeout", "jobs_per_worker", "force", "retry_failed", "weights", "threshold", "cuts", "call_by",
-             "compartment", "tile", "margin", "allow_coarse", "runtime", "device", "precision")  # fmt: skip
+             "compartment", "tile", "margin", "allow_coarse", "no_proposal", "runtime", "device",
+             "precision")  # fmt: skip
     return {name: getattr(given, name) for name in names}
 
 
@@ -221,6 +237,11 @@ def _executor(slides: int, given: BatchOptions, device: str) -> "tuple[Executor,
     from ihc_quant.execution.executor import Limits
     from ihc_quant.network.predictor import usable_cores
 
+    if given.workers == 0 and given.dask is None:
+        from ihc_quant.execution.in_process import InProcess
+
+        threads = given.threads or usable_cores()
+        return InProcess(threads), {"workers": 0, "threads": threads}
     gpus = _gpus(given.runtime, device)
     workers = given.workers or default_workers(slides, usable_cores(), len(gpus))
     memory = None if given.memory is None else int(given.memory * 1e9)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ihc_quant.cli import options
-from ihc_quant.cli.console import plainly, say, say_json
+from ihc_quant.cli.console import note, plainly, say, say_json
 from ihc_quant.errors import SettingsError
 
 Folder = Annotated[Path, typer.Argument(help="Output folder of a run, or the folder of one slide in it.")]
@@ -29,7 +29,7 @@ def rescore(
     from ihc_quant.report.slide_summary import summary_lines
 
     outcomes = rescoring.rescore(
-        out, lambda card_threshold: options.call_rule(threshold, cuts, call_by, compartment, card_threshold)
+        out, lambda card_threshold: options.call_rule(threshold, cuts, call_by, compartment, card_threshold), tell=note
     )
     if json:
         say_json({"slides": [outcome_json(outcome) for outcome in outcomes]})

@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from ihc_quant.domain.outcome import Failed, Scored, SlideOutcome
 from ihc_quant.domain.stain import SectionStain
 from ihc_quant.errors import ManifestError, OutputError
 from ihc_quant.network.predictor import MapPredictor
+from ihc_quant.report.biopsy_pdf import PdfMissing
 from ihc_quant.report.json_schema import SCHEMA_FILE
 from ihc_quant.report.report_json import report_from_json
 from ihc_quant.scoring.calls import CallRule
@@ -120,6 +122,44 @@ def test_written_again_from_disk_alone_every_byte_is_the_same(out: Path, tmp_pat
     assert reports_in(out) == written
     write_reports(list(reversed(ROWS)), outcomes_in(out), out)
     assert reports_in(out) != written
+
+
+def test_a_pdf_stands_beside_the_page_and_follows_it(out: Path) -> None:
+    pytest.importorskip("reportlab")
+    told = list[str]()
+    write_reports(ROWS, outcomes_in(out), out, pdf=True, tell=told.append)
+    paths = [out / "biopsies" / name / "report.pdf" for name in ("z1", "a2")]
+    before = [path.read_bytes() for path in paths]
+    assert all(data.startswith(b"%PDF-") for data in before)
+    paths[1].unlink()
+    rescore(out / "slides" / "z1-CCR4", lambda _: CallRule(p_threshold=0.95))
+    assert paths[0].read_bytes() != before[0], "a PDF that is there shows the figures of now"
+    assert not paths[1].exists(), "where none is there none is written"
+    assert told == []
+
+
+def test_without_the_library_of_pdfs_one_line_says_so(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_reports(ROWS, outcomes_in(out), out)
+    before, told = reports_in(out), list[str]()
+    monkeypatch.setitem(sys.modules, "reportlab", None)
+    monkeypatch.setitem(sys.modules, "reportlab.lib.pagesizes", None)
+    write_reports(ROWS, outcomes_in(out), out, pdf=True, tell=told.append)
+    assert told == [PdfMissing().reason]
+    assert reports_in(out) == before
+
+
+def test_a_pdf_that_cannot_follow_its_page_is_removed_and_this_is_told(
+    out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_reports(ROWS, outcomes_in(out), out)
+    paths, told = [out / "biopsies" / name / "report.pdf" for name in ("z1", "a2")], list[str]()
+    for path in paths:
+        path.write_bytes(b"%PDF-earlier")
+    monkeypatch.setitem(sys.modules, "reportlab", None)
+    monkeypatch.setitem(sys.modules, "reportlab.lib.pagesizes", None)
+    rescore(out / "slides" / "z1-CCR4", lambda _: CallRule(p_threshold=0.95), tell=told.append)
+    assert [path.exists() for path in paths] == [False, True]
+    assert told == [PdfMissing().reason, "The PDF of biopsy z1 was removed: its page has changed since."]
 
 
 def test_a_failed_section_stays_failed_whatever_lies_in_its_folder(out: Path) -> None:

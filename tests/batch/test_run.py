@@ -15,6 +15,7 @@ import tifffile
 
 from ihc_quant.batch import slide_worker
 from ihc_quant.batch.manifest import read_manifest
+from ihc_quant.batch.measurement import read_slide_json
 from ihc_quant.batch.outputs import whole_folder
 from ihc_quant.batch.run import RunProgress, RunSettings, RunWatch, StoredOutcomes, run_batch
 from ihc_quant.batch.run_plan import Step, plan_run
@@ -58,6 +59,8 @@ class Bench:
     predictor: Any
     out: Path
     slides: dict[str, Path] = field(default_factory=dict)
+    stains: dict[str, tuple[str, str]] = field(default_factory=dict)
+    propose_infiltrate: bool = True
     measured: list[str] = field(default_factory=list)
     counted: Any = None
 
@@ -67,7 +70,8 @@ class Bench:
             writer = csv.writer(file)
             writer.writerow(("slide_id", "biopsy_id", "patient_id", "site", "marker", "chromogen", "slide"))
             for slide_id, slide in self.slides.items():
-                writer.writerow((slide_id, "b1", "p1", "skin", "CCR4", "DAB", slide))
+                stain = self.stains.get(slide_id, ("CCR4", "DAB"))
+                writer.writerow((slide_id, "b1", "p1", "skin", *stain, slide))
         return path
 
     def plan(
@@ -75,7 +79,10 @@ class Bench:
     ) -> tuple[Step, ...]:
         rows = read_manifest(self.manifest(), need_files=False)
         card = self.predictor.card
-        return plan_run(rows, self.out, measure, rule, card, force=force, retry_failed=retry_failed)
+        return plan_run(
+            rows, self.out, measure, rule, card, force=force, retry_failed=retry_failed,
+            propose_infiltrate=self.propose_infiltrate,
+        )  # fmt: skip
 
     def run(
         self,
@@ -228,6 +235,67 @@ def test_new_threshold_needs_no_slide(bench: Bench) -> None:
     assert bench.steps(rule)["s1"] == ("keep", "done already; the slide is no longer there")
     bench.run()
     assert StoredOutcomes(bench.run(), bench.out)["s1"] == first
+
+
+def test_without_a_proposed_infiltrate_scores_are_made_anew_without_slides(bench: Bench) -> None:
+    def proposed() -> bool:
+        outcome, measurement, _ = read_slide_json(bench.out / "slides" / "s1")
+        assert isinstance(outcome, Scored)
+        stated = outcome.provenance.settings["calls"]
+        assert isinstance(stated, dict)
+        assert (stated["proposed_infiltrate"] is not None) == measurement.propose_infiltrate
+        return measurement.propose_infiltrate
+
+    bench.run()
+    before = files_in(bench.out / "slides")
+    assert proposed()
+    bench.propose_infiltrate = False
+    for slide in bench.slides.values():
+        slide.unlink()
+    assert bench.steps()["s1"] == ("rescore", "settings changed: proposed infiltrate")
+    bench.run()
+    assert not proposed()
+    assert bench.steps()["s1"] == ("keep", "done already; the slide is no longer there")
+    bench.propose_infiltrate = True
+    bench.run()
+    assert bench.measured == ["s1", "s2"]
+    assert files_in(bench.out / "slides") == before
+
+
+def test_results_are_kept_where_slides_and_states_are_gone(bench: Bench) -> None:
+    bench.stains["s2"] = ("H&E", "none")
+    bench.run()
+    before = files_in(bench.out / "slides")
+    for slide in bench.slides.values():
+        slide.unlink()
+    watch = Watch()
+    assert bench.run(watch=watch).counts() == {"scored": 1, "shown": 1}
+    kept = "2 slides are not where the manifest says; results of the same settings are kept without: s1, s2"
+    assert watch.notes == [kept]
+    shutil.rmtree(bench.out / STATES_FOLDER)
+    watch = Watch()
+    assert bench.run(watch=watch).counts() == {"scored": 1, "shown": 1}
+    assert watch.lines[1:] == ["s1: found whole", "s2: found whole"]
+    assert watch.notes == [kept]
+    assert files_in(bench.out / "slides") == before
+
+
+def test_earlier_settings_find_their_results_although_the_slide_is_gone(bench: Bench) -> None:
+    bench.run()
+    bench.slides["s1"].unlink()
+    record = bench.run(tile_px=512)
+    assert [state.slide_id for state in record.failures()] == ["s1"], "other settings need the slide"
+    assert bench.steps()["s1"] == ("check", "failed before; settings changed: tile")
+    record = bench.run()
+    assert record.lines["s1"].doing == "found whole"
+    assert record.counts() == {"scored": 2}
+
+
+def test_a_section_that_is_only_shown_does_not_follow_settings_of_scores(bench: Bench) -> None:
+    bench.stains["s1"] = ("H&E", "none")
+    bench.run()
+    bench.propose_infiltrate = False
+    assert bench.steps(CallRule(p_threshold=0.9), tile_px=512)["s1"] == ("keep", "done already")
 
 
 def test_other_measurement_is_measured(bench: Bench) -> None:

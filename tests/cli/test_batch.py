@@ -3,8 +3,9 @@
 import csv
 import json
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -28,12 +29,18 @@ def batch(run: Any, painted_predictor: Any, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("ihc_quant.execution.worker_processes.WorkerProcesses", lambda *_args, **_options: InProcess())
     slide_worker._loaded.cache_clear()
 
-    def ran(slides: dict[str, Path], *options: object, command: str = "batch") -> Any:
+    def ran(
+        slides: dict[str, Path],
+        *options: object,
+        command: str = "batch",
+        stains: Mapping[str, tuple[str, str]] = MappingProxyType({}),
+    ) -> Any:
         with Path("manifest.csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(HEADER)
             for slide_id, slide in slides.items():
-                writer.writerow((slide_id, "b1", "p1", "skin", "CCR4", "DAB", slide))
+                stain = stains.get(slide_id, ("CCR4", "DAB"))
+                writer.writerow((slide_id, "b1", "p1", "skin", *stain, slide))
         return run(command, "manifest.csv", "--tile", "256", *options)
 
     return ran
@@ -159,12 +166,19 @@ def test_no_output_names_the_patient(batch: Any, pixels: NDArray[np.uint8], tmp_
     bad = folder / "S24-4712 Käthe.svs"
     bad.write_bytes(slide.read_bytes()[:2000])
     gone = folder / "S24-4713 Käthe.svs"
-    result = batch({"s1": slide, "s2": bad, "s3": gone}, "-o", "out", command="report")
+    weights, blood = folder / "S24-4714 Käthe.json", folder / "S24-4715 Käthe.csv"
+    weights.touch()
+    blood.write_text("patient_id,day,timepoint,aec_1e9_l\np1,0,treatment_start,2.0\n", encoding="utf-8")
+    shown = folder / "S24-4716 Käthe.svs"
+    shown.write_bytes(slide.read_bytes())
+    slides = {"s1": slide, "s2": bad, "s3": gone, "h1": shown}
+    options = ("-o", "out", "--weights", weights, "--clinical", blood, "--pdf")
+    result = batch(slides, *options, command="report", stains={"h1": ("H&E", "none")})
     assert result.exit_code == console.EXIT_SLIDE_FAILED, result.output
     assert result.stdout.count("Written: ") >= 1
     files = [path for path in Path("out").rglob("*") if path.is_file()]
     assert {"summary.md", "run.json", "run.log", "cells.parquet", "report.html"} <= {path.name for path in files}
-    secrets = [*names, *(path.name for path in (slide, bad, gone)), slide.stem, "Mustermann", str(tmp_path)]
+    secrets = [*names, *(path.stem for path in (slide, bad, gone, weights, blood, shown)), "Mustermann", str(tmp_path)]
     told = 0
     for path in files:
         data = path.read_bytes()
@@ -190,3 +204,64 @@ def test_report_follows_the_scores(batch: Any, slide: Path) -> None:
     result = batch(slides, "--threshold", "0.9", command="report")
     assert "score again from the cell table: 1" in result.stderr
     assert json.loads(Path("out/biopsies/b1/report.json").read_text()) != report
+
+
+LETTER = """patient_id,day,timepoint,cd3neg_cd4pos_pct,cd3neg_cd4pos_1e9_l,aec_1e9_l,response_stated
+p1,-30,diagnosis,67.0,4.624,30.0,
+p1,0,treatment_start,,4.624,,
+p1,90,last_infusion,,0.003,,complete
+p2,-30,diagnosis,30.7,0.336,2.0,
+p2,0,treatment_start,,0.336,,
+p2,90,last_infusion,,0.050,,partial
+p3,-30,diagnosis,15.1,0.231,18.0,
+p3,0,treatment_start,,1.824,,
+p3,90,last_infusion,,0.006,,complete
+p4,-30,diagnosis,61.0,1.921,1.5,
+p4,0,treatment_start,,55.586,,
+p4,90,last_infusion,,9.035,,partial
+"""
+"""The four cases of the letter; its days are not printed and are made up here."""
+
+
+def test_blood_counts_reach_the_cohort(batch: Any, slide: Path) -> None:
+    Path("blood.csv").write_text(LETTER, encoding="utf-8")
+    result = batch({"s1": slide}, "--clinical", "blood.csv", command="report")
+    assert result.exit_code == console.EXIT_DONE, result.output
+    assert all(case in result.stderr for case in ("p2", "p3", "p4")), "patients without a biopsy here are named"
+    with Path("out/cohort.csv").open(newline="", encoding="utf-8") as file:
+        (biopsy,) = csv.DictReader(file)
+    assert biopsy["response_stated"] == "complete"
+    assert biopsy["blood_response"] == "at least partial; complete not evaluable"
+    before = Path("out/cohort.csv").read_bytes()
+    slide.unlink()
+    result = batch({"s1": slide}, "--clinical", "blood.csv", command="report")
+    assert "done already: 1" in result.stderr
+    assert "results of the same settings are kept without: s1" in result.stderr
+    assert Path("out/cohort.csv").read_bytes() == before
+
+
+def test_all_faults_of_the_blood_counts_are_told_before_anything_is_done(batch: Any, slide: Path) -> None:
+    faulty = LETTER.replace("67.0", "670").replace("p2,0,treatment_start", "p2,0,sometime").replace("18.0", "many")
+    Path("blood.csv").write_text(faulty, encoding="utf-8")
+    result = batch({"s1": slide}, "--clinical", "blood.csv", command="report")
+    assert result.exit_code == console.EXIT_CANNOT_START
+    for word in ("670", "sometime", "many"):
+        assert word in result.stderr
+    assert not Path("out").exists()
+
+
+def test_no_workers_is_this_process(batch: Any, slide: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ihc_quant.execution.worker_processes.WorkerProcesses", None)
+    result = batch({"s1": slide}, "--workers", "0", "--no-proposal")
+    assert result.exit_code == console.EXIT_DONE, result.output
+    settings = json.loads(Path("out/run.json").read_text())["settings"]
+    assert (settings["workers"], settings["no_proposal"]) == (0, True)
+    values = json.loads(Path("out/slides/s1/slide.json").read_text())
+    assert values["measurement"]["propose_infiltrate"] is False
+
+
+def test_a_pdf_is_written_where_asked(batch: Any, slide: Path) -> None:
+    pytest.importorskip("reportlab")
+    result = batch({"s1": slide}, "--pdf", command="report")
+    assert result.exit_code == console.EXIT_DONE, result.output
+    assert Path("out/biopsies/b1/report.pdf").read_bytes().startswith(b"%PDF-")
