@@ -5,6 +5,7 @@ are held out is read from the weights' card; weights are never judged on what sh
 
     python benchmarks/accuracy.py                                   the shipped weights on their own test images
     python benchmarks/accuracy.py --folds runs/default-fold-*/weights.json   each fold on its held-out images, pooled
+    python benchmarks/accuracy.py --quality exclude                 what quality control leaves out counts as not found
     python benchmarks/accuracy.py --only cd138,lysto --json accuracy.json    parts; the file keeps earlier parts
 
 Sets that the weights never saw are judged whole. With folds each of them sees such a set, and its images are drawn
@@ -18,7 +19,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from accuracy_report import bars, tables
 from agreement import ImageResult, source_figures
@@ -32,6 +33,7 @@ from tables import machine, markdown_table, print_table
 from tuned_classical import CANDIDATES, ClassicalKnobs, as_json, classical_cells, evenly, tune
 from two_scanners import FIXED, MOVING, two_scanner_figures
 
+from ihc_quant.batch.settings import QualityMode
 from ihc_quant.domain.geometry import Mpp
 from ihc_quant.errors import IhcQuantError, SettingsError
 from ihc_quant.network.card import WeightsCard, read_card, resolve_card
@@ -55,10 +57,10 @@ class Judged:
     scorer: Scorer
 
 
-def load(weights: str, tile_px: int) -> Judged:
+def load(weights: str, tile_px: int, quality: QualityMode = "off") -> Judged:
     """Load weights by name or card, ready to score on the CPU."""
     predictor = load_predictor(weights, device="cpu", workers=WORKERS)
-    return Judged(predictor.card, Scorer(predictor, tile_px))
+    return Judged(predictor.card, Scorer(predictor, tile_px, quality))
 
 
 def scored(judged: Judged, images: Sequence[LabelledImage]) -> list[ImageResult]:
@@ -94,7 +96,7 @@ def run(options: argparse.Namespace, weights: Sequence[str], report: Report) -> 
     classical: dict[str, list[ImageResult]] = {source: [] for source in wanted}
     changed: list[dict[str, Any]] = []
     for number, name in enumerate(weights):
-        judged = load(name, options.tile_px)
+        judged = load(name, options.tile_px, options.quality)
         here = {source: scored(judged, images[source]) for source in wanted}
         knobs = tuned(judged, images, report["classical"]) if wanted else ClassicalKnobs()
         keep(report, options.json)
@@ -156,13 +158,14 @@ def artefact_figures(judged: Judged, pictures: Path | None) -> dict[str, Any]:
     return {"note": note, "kinds": by_kind(rows), "pictures": rows}
 
 
-def open_report(path: Path | None, judged: list[dict[str, str]], tile_px: int) -> Report:
-    """Return the report of an earlier run of the same weights, to be added to; else a new one.
+def open_report(path: Path | None, judged: list[dict[str, str]], tile_px: int, quality: str = "off") -> Report:
+    """Return the report of an earlier run of the same weights and settings, to be added to; else a new one.
 
     Tuned classical pipelines are kept whatever the weights: they belong to the images they were tuned on.
     """
     earlier: Report = json.loads(path.read_text(encoding="utf-8")) if path is not None and path.is_file() else {}
-    start: Report = {"weights": judged, "tile_px": tile_px}
+    start: Report = {"weights": judged, "tile_px": tile_px, "quality": quality}
+    earlier = {"quality": "off"} | earlier
     if all(earlier.get(name) == value for name, value in start.items()):
         return earlier
     return start | {"classical": earlier.get("classical", {})}
@@ -187,6 +190,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     which.add_argument("--folds", nargs="+", help="the cards of a cross-validation")
     parser.add_argument("--only", default=",".join(PARTS), help=f"parts, comma-separated: {', '.join(PARTS)}")
     parser.add_argument("--tile-px", type=int, default=TILE_PX, help=f"core of a tile (default {TILE_PX})")
+    parser.add_argument("--quality", default="off", choices=get_args(QualityMode), help="quality control (default off)")
     parser.add_argument("--json", type=Path, help="file for all figures; parts of an earlier run in it are kept")
     parser.add_argument("--markdown", type=Path, help="file for the same tables in Markdown")
     parser.add_argument("--pictures", type=Path, help="folder for contact sheets of the artefacts")
@@ -205,12 +209,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     weights = options.folds or [options.weights]
     cards = [read_card(resolve_card(name)) for name in weights]
-    report = open_report(options.json, [{"name": card.name, "sha256": card.sha256} for card in cards], options.tile_px)
+    judged = [{"name": card.name, "sha256": card.sha256} for card in cards]
+    report = open_report(options.json, judged, options.tile_px, options.quality)
     report.setdefault("classical", {})
     run(options, weights, report)
     notes = [
         f"machine: {machine()}",
         f"weights {', '.join(card.name for card in cards)}; tiles of {options.tile_px} px",
+        f"quality control: {options.quality}",
     ]
     limits = bars(report)
     keep(report, options.json)

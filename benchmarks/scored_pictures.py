@@ -16,7 +16,9 @@ from skimage.draw import polygon
 
 from ihc_quant.batch import derivation
 from ihc_quant.batch.cell_store import CELLS_FILE, read_called_tiles
-from ihc_quant.batch.settings import MeasureSettings
+from ihc_quant.batch.measurement import read_slide_json
+from ihc_quant.batch.pixel_store import load_fragments, load_quality
+from ihc_quant.batch.settings import MeasureSettings, QualityMode
 from ihc_quant.batch.slide_job import SlideTask, run_slide
 from ihc_quant.domain.cell_table import OUTLINE_STEPS_PER_PX, CellTable
 from ihc_quant.domain.geometry import Mpp
@@ -79,12 +81,14 @@ class Scorer:
         Ready for ``WORKERS`` threads.
     tile_px : int
         Core of a tile, in network pixels.
+    quality : str
+        Quality control: with ``exclude``, cells that it leaves out count as not found.
     """
 
-    def __init__(self, predictor: MapPredictor, tile_px: int = TILE_PX) -> None:
+    def __init__(self, predictor: MapPredictor, tile_px: int = TILE_PX, quality: QualityMode = "off") -> None:
         self._predictor = predictor
         # Some sets of unknown scale come out a little coarser than ``score`` accepts without being asked to.
-        self._measure = MeasureSettings(tile_px=tile_px, allow_coarse=True)
+        self._measure = MeasureSettings(tile_px=tile_px, allow_coarse=True, quality=quality)
         self._rule = CallRule(p_threshold=predictor.card.thresholds.positive)
 
     def score(self, path: Path, mpp: Mpp | None = None, marker: str = "other") -> FoundCells:
@@ -113,18 +117,31 @@ class Scorer:
                 raise run.error
             assert run.folder is not None
             area_um2 = run.outcome.score.counts.area_um2 if isinstance(run.outcome, Scored) else 0.0
-            return self._read_back(run.folder / CELLS_FILE, area_um2 / 1e6)
+            return self._read_back(run.folder, area_um2 / 1e6)
 
-    def _read_back(self, path: Path, tissue_mm2: float) -> FoundCells:
-        parts = list(read_called_tiles(path))
+    def _read_back(self, folder: Path, tissue_mm2: float) -> FoundCells:
+        parts = list(read_called_tiles(folder / CELLS_FILE))
         cells = CellTable.concatenate([table for table, _, _ in parts])
+        positive = np.concatenate([np.empty(0, np.bool_), *(calls for _, calls, _ in parts)])
+        if self._measure.quality == "exclude":
+            counted = _counted(folder, cells)
+            cells, positive = cells.take(np.flatnonzero(counted)), positive[counted]
         return FoundCells(
             np.column_stack([cells.x_um, cells.y_um]),
-            np.concatenate([np.empty(0, np.bool_), *(positive for _, positive, _ in parts)]),
+            positive,
             cells.p_positive.astype(np.float64),
             outlines_um(cells, self._predictor.card.pixel_um),
             tissue_mm2,
         )
+
+
+def _counted(folder: Path, cells: CellTable) -> NDArray[np.bool_]:
+    """Return which cells quality control lets count, from what the slide's folder keeps."""
+    measurement = read_slide_json(folder)[1]
+    if measurement.quality is None:
+        return np.ones(len(cells), np.bool_)
+    quality = load_quality(folder, load_fragments(folder, measurement.overview_grid))
+    return ~quality.excluded_at(cells.x_l0, cells.y_l0, measurement.quality.excluded)
 
 
 def outlines_um(cells: CellTable, pixel_um: float) -> tuple[NDArray[np.float64], ...]:
