@@ -80,6 +80,7 @@ class BatchOptions:
     runtime: str
     device: str
     precision: str
+    quality: str
 
 
 @plainly
@@ -108,6 +109,7 @@ def batch(
     runtime: options.Runtime = "auto",
     device: options.Device = "auto",
     precision: options.Precision = "float32",
+    quality: options.Quality = options.QUALITY,
 ) -> None:
     """Score all slides of a manifest, side by side; a second run does only what is missing or changed."""
     record = _run(
@@ -116,6 +118,7 @@ def batch(
         BatchOptions(
             workers, threads, pin, timeout, memory, jobs_per_worker, dask, force, retry_failed, dry_run, weights,
             threshold, cuts, call_by, compartment, tile, margin, allow_coarse, no_proposal, runtime, device, precision,
+            quality,
         ),
     )  # fmt: skip
     _end(record, out)
@@ -151,6 +154,7 @@ def report(
     runtime: options.Runtime = "auto",
     device: options.Device = "auto",
     precision: options.Precision = "float32",
+    quality: options.Quality = options.QUALITY,
 ) -> None:
     """Do what `batch` does, then write a page for each biopsy and the table of the cohort."""
     if clinical is not None:
@@ -163,6 +167,7 @@ def report(
         BatchOptions(
             workers, threads, pin, timeout, memory, jobs_per_worker, dask, force, retry_failed, dry_run, weights,
             threshold, cuts, call_by, compartment, tile, margin, allow_coarse, no_proposal, runtime, device, precision,
+            quality,
         ),
     )  # fmt: skip
     if record is not None:
@@ -179,7 +184,9 @@ def report(
 def _run(manifest: Path, out: Path, given: BatchOptions) -> "RunRecord | None":
     """Do a run, or print its plan and return None."""
     # Everything that can be wrong is, before anything is written.
-    measure = options.measure_settings(given.weights, given.tile, given.margin, given.allow_coarse, given.precision)
+    measure = options.measure_settings(
+        given.weights, given.tile, given.margin, given.allow_coarse, given.precision, given.quality
+    )
     execution = options.execution_settings(given.runtime, given.device, given.threads)
     options.call_rule(given.threshold, given.cuts, given.call_by, given.compartment, 0.5)
     if given.force and given.retry_failed:
@@ -226,8 +233,8 @@ def _absolute(weights: str) -> str:
 
 def _settings_shown(given: BatchOptions) -> dict[str, Any]:
     names = ("timeout", "jobs_per_worker", "force", "retry_failed", "weights", "threshold", "cuts", "call_by",
-             "compartment", "tile", "margin", "allow_coarse", "no_proposal", "runtime", "device",
-             "precision")  # fmt: skip
+             "compartment", "tile", "margin", "allow_coarse", "no_proposal", "runtime", "device", "precision",
+             "quality")  # fmt: skip
     return {name: getattr(given, name) for name in names}
 
 
