@@ -100,9 +100,10 @@ def test_other_weights_start_a_new_report_but_keep_tuned_pipelines(tmp_path: Pat
     path = tmp_path / "out.json"
     path.write_text(json.dumps({"weights": [{"name": "a"}], "tile_px": 256, "sources": {}, "classical": {"k": 1}}))
     assert accuracy.open_report(path, [{"name": "b"}], 256) == {
-        "weights": [{"name": "b"}], "tile_px": 256, "classical": {"k": 1}
+        "weights": [{"name": "b"}], "tile_px": 256, "quality": "off", "classical": {"k": 1}
     }  # fmt: skip
     assert "sources" in accuracy.open_report(path, [{"name": "a"}], 256)
+    assert "sources" not in accuracy.open_report(path, [{"name": "a"}], 256, "exclude")
 
 
 def test_an_unknown_part_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
