@@ -45,6 +45,7 @@ Quality = Annotated[
     ),
 ]
 QUALITY = "report"
+"""Nothing is left out unasked: on 26 BCData pictures, which are soft, blur would take 17 % of the tissue."""
 Workers = Annotated[int | None, typer.Option(min=1, max=256, help="Tiles worked on at once; the cores if not given.")]
 Runtime = Annotated[str, typer.Option(help="auto, torch or openvino.")]
 Precision = Annotated[

@@ -18,7 +18,7 @@ from ihc_quant.report.picture_sheet import EDGE_PX, NARROWEST_PX, TEXT_PX
 CAUSE_COLOURS: dict[Cause, tuple[int, int, int]] = {
     Cause.PEN: (190, 0, 110),
     Cause.FOLD: (110, 70, 0),
-    Cause.BLANK: (30, 30, 30),
+    Cause.BLANK: (95, 95, 0),
     Cause.SATURATED: (160, 0, 0),
     Cause.BLUR: (75, 40, 190),
 }

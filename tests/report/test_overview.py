@@ -8,9 +8,11 @@ from shapely.geometry import box
 from ihc_quant.annotation.region_classes import RegionKind
 from ihc_quant.annotation.regions import Region
 from ihc_quant.domain.geometry import Grid, GridBox, Mpp
+from ihc_quant.domain.quality import Cause, QualityMap
 from ihc_quant.domain.tile import Tile, TilePlan
 from ihc_quant.report.overview import EXCLUDED_COLOUR, TILE_COLOUR, draw_overview
 from ihc_quant.report.region_outlines import COLOURS
+from ihc_quant.report.spoiled_outlines import CAUSE_COLOURS, SpoiledPlaces
 
 MPP = Mpp.square(0.25)
 GRID = Grid(16.0, MPP)
@@ -137,3 +139,21 @@ def test_regions_are_outlined_named_and_dashed_where_proposed() -> None:
     assert not np.array_equal(nothing[:, nothing.shape[1] // 2 :], plain[:, plain.shape[1] // 2 :])
     # A region that lies off the slide is no fault of the picture.
     assert drawn(Region(RegionKind.DERMIS, box(9e5, 9e5, 1e6, 1e6), "Dermis", 1)).shape == by_hand.shape
+
+
+def test_causes_are_outlined_and_hatched_where_they_are_left_out() -> None:
+    rgb, mask, plan = scene()
+    x, y, positive = cells()
+
+    def drawn(cause: Cause, *excluded: Cause) -> NDArray[np.uint8]:
+        causes = np.zeros(mask.shape, np.uint8)
+        causes[30:60, 40:80] = cause
+        spoiled = SpoiledPlaces(QualityMap(causes, GRID), excluded)
+        return draw_overview(rgb, GRID, mask, plan, x, y, positive, slide_id="s", marker="CD4", spoiled=spoiled)
+
+    plain = drawn(Cause.CLEAN)
+    assert np.array_equal(drawn(Cause.EDGE), plain)
+    for cause, colour in CAUSE_COLOURS.items():
+        told, left_out = drawn(cause), drawn(cause, cause)
+        assert count_near(plain, colour) < count_near(told, colour) < count_near(left_out, colour) / 3
+        assert told.shape[0] == left_out.shape[0] > plain.shape[0], "a key stands below"
