@@ -9,7 +9,8 @@ from ihc_quant.domain.biopsy import BiopsyReport
 from ihc_quant.domain.provenance import RESEARCH_USE_ONLY
 from ihc_quant.report.biopsy_content import BiopsyContent, make_content
 from ihc_quant.report.encoding import encode_png
-from ihc_quant.report.page_head import Card, Frame, Head
+from ihc_quant.report.headline import Card
+from ihc_quant.report.page_head import Frame, Head
 from ihc_quant.report.panel_picture import draw_colour_bar
 from ihc_quant.report.slide_pictures import SlidePictures
 

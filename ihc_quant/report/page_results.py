@@ -9,6 +9,7 @@ from ihc_quant.domain.sensitivity import HotSpot
 from ihc_quant.domain.serial_sections import AnalysedRegion
 from ihc_quant.report import figures
 from ihc_quant.report.doubts import ACROSS_BAND, UNCERTAIN_CALLS, doubts, interval_methods
+from ihc_quant.report.headline import percent_warning, problem_of
 from ihc_quant.report.page_blocks import (
     Block,
     Bullets,
@@ -23,13 +24,14 @@ from ihc_quant.report.page_blocks import (
     number,
     plain,
 )
-from ihc_quant.report.page_head import percent_warning, problem_of
 
 CONTROL = "negative_control"
 NOTHING_DRAWN = "nobody drew regions; all tissue found counts"
 GRADES: tuple[str, ...] = ("Negative", "1+", "2+", "3+", "All cells")
 CALLS_OF_PART = (UNCERTAIN_CALLS, ACROSS_BAND)
 """What is said of a compartment's calls; the rest is the same for the whole section."""
+FEW_CELLS = ("insufficient: ", "low count: ")
+"""How the cautions begin that stand in the row of results itself; the others stand below the table."""
 NO_CONTROL = (
     "No section without primary antibody and no control tissue on a glass was scored: unspecific stain cannot be "
     "judged."
@@ -141,7 +143,7 @@ def _controls(report: BiopsyReport, replicates: Mapping[str, str]) -> tuple[Bloc
         rows.append(
             (
                 name_section(outcome, replicates),
-                plain(what),
+                Cell((Line(what), *(Line(caution, "warn") for caution in score.cautions))),
                 Cell(estimate_lines(score.positive_fraction, _of_cells(score.counts))),
                 Cell(estimate_lines(score.positive_density_per_mm2)),
                 number(figures.format_area(score.counts.area_um2)),
@@ -170,8 +172,9 @@ def _result_row(outcome: Scored, part: RegionScore, site: str, replicates: Mappi
     warning = percent_warning(site, part) if in_patient and score.positive_fraction.value is not None else ""
     percent = estimate_lines(score.positive_fraction, _of_cells(counts))
     grades = (counts.negative, counts.one_plus, counts.two_plus, counts.three_plus, counts.total)
+    few = tuple(Line(caution, "warn") for caution in score.cautions if caution.startswith(FEW_CELLS))
     return (
-        name_section(outcome, replicates, Line(name_region(part.region))),
+        name_section(outcome, replicates, Line(name_region(part.region)), *few),
         Cell(estimate_lines(score.positive_density_per_mm2)),
         Cell((*percent, Line(warning, "warn")) if warning else percent),
         Cell(estimate_lines(score.h_score)),

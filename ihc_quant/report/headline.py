@@ -1,0 +1,241 @@
+"""The headline of a report: the figures to read first, each with what must be read with it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ihc_quant.annotation.region_classes import COMPARTMENTS
+from ihc_quant.domain.biopsy import BiopsyReport
+from ihc_quant.domain.outcome import Failed, NoTissue, RegionScore, Scored, Shown, SlideOutcome
+from ihc_quant.domain.score import Estimate, MarkerScore
+from ihc_quant.domain.serial_sections import SERIAL_SECTION_RATIO, AnalysedRegion, DensityRatio
+from ihc_quant.report import figures
+from ihc_quant.report.page_blocks import Line
+
+HEADLINE_RATIOS: tuple[str, ...] = ("CCR4:CD4", "CD4:CD8")
+CCR4 = "CCR4"
+LEADING_REGIONS: tuple[str, ...] = ("infiltrate", "tumour")
+"""Regions whose percentage says more than that of all tissue, where a person drew or confirmed them."""
+IN_SKIN = "Nearly meaningless in skin, where keratinocytes and stroma count too: read the density."
+"""Beside a percentage of nucleated cells in skin, unless a person drew where lymphocytes or tumour lie."""
+NOT_REVIEWED = "Proposed by the software, not reviewed."
+NO_ERROR_OF_DENSITY = (
+    "Sampling + measurement: not known; the weights’ card states the network’s error for percentages alone"
+)
+"""Beside densities and their ratios."""
+NO_ERROR = "Sampling + measurement: not known"
+"""Beside a percentage for which it was not measured."""
+ERROR_NOTE = (
+    "“Sampling” holds the chance of counting these cells; “sampling + measurement” also holds the network’s own error, "
+    "which was measured for percentages alone."
+)
+"""Below the headline."""
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One figure of the headline; ``lead`` is the one to read first."""
+
+    title: str
+    lines: tuple[Line, ...]
+    lead: bool = False
+
+
+def headline_cards(report: BiopsyReport) -> tuple[Card, ...]:
+    """Return density and percentage of every CCR4 section, and the ratios of densities."""
+    sections = [outcome for outcome in report.outcomes if outcome.stain.marker == CCR4]
+    cards = [card for outcome in sections for card in _section_cards(outcome, report.site, len(sections) > 1)]
+    if not sections:
+        cards = [Card("CCR4 density", _absent("the biopsy has no CCR4 section"), lead=True)]
+    return (*cards, *(_ratio_card(name, report.panel.ratios) for name in HEADLINE_RATIOS))
+
+
+def advice(report: BiopsyReport) -> str:
+    """Return what to read first, where a percentage would mislead; empty otherwise."""
+    ccr4 = [outcome for outcome in report.outcomes if isinstance(outcome, Scored) and outcome.stain.marker == CCR4]
+    misleading = [outcome for outcome in ccr4 if not _says_more(leading_part(outcome).region)]
+    if report.site != "skin" or not misleading:
+        return ""
+    drawn = any(_says_more(part.region) for outcome in misleading for part in outcome.parts)
+    why = "the drawn infiltrate holds too few cells" if drawn else "nobody drew or confirmed an infiltrate"
+    return f"Skin, and {why}: the density is the headline, not the percentage."
+
+
+def problem_of(outcome: SlideOutcome) -> str:
+    """Return why a section has no figures; empty where it has, or where it is only to be shown."""
+    match outcome:
+        case Scored() | Shown():
+            return ""
+        case NoTissue():
+            return "no tissue found; nothing was scored"
+        case Failed():
+            return f"not scored: {outcome.reason}"
+
+
+def percent_warning(site: str, part: RegionScore) -> str:
+    """Return what must stand beside a percentage; empty where it can be read as it is."""
+    if part.region.origin == "proposed":
+        return NOT_REVIEWED
+    return IN_SKIN if site == "skin" and not _says_more(part.region) else ""
+
+
+def leading_part(outcome: Scored) -> RegionScore:
+    """Return the part whose figures lead: a drawn infiltrate or tumour with enough cells, otherwise the whole."""
+    for kind in LEADING_REGIONS:
+        for part in outcome.parts:
+            if part.region == AnalysedRegion(kind, "drawn") and not too_few(part.score):
+                return part
+    return outcome.parts[0]
+
+
+def too_few(score: MarkerScore) -> str:
+    """Return how many cells there are and how many are needed, where they do not suffice; empty where they do."""
+    word = "insufficient: "
+    return next((caution.removeprefix(word) for caution in score.cautions if caution.startswith(word)), "")
+
+
+def leading_ratio(name: str, ratios: Sequence[DensityRatio]) -> tuple[DensityRatio | None, int]:
+    """Return the ratio of that name that leads, and of how many over the same region it is one.
+
+    A drawn infiltrate or tumour leads where it gives a ratio, otherwise everything that was analysed, also where that
+    gives none; a proposed region never does. Of several pairs of sections the first by their names leads.
+
+    Parameters
+    ----------
+    name : str
+        As ``"CCR4:CD4"``.
+    ratios : sequence of DensityRatio
+    """
+    named = sorted(
+        (ratio for ratio in ratios if ratio.name == name),
+        key=lambda ratio: (ratio.numerator.slide_id, ratio.denominator.slide_id),
+    )
+    for kind in LEADING_REGIONS:
+        drawn = [ratio for ratio in named if region_of(ratio) == AnalysedRegion(kind, "drawn")]
+        for ratio in drawn:
+            if ratio.ratio.value is not None and not _few_on_a_side(ratio):
+                return ratio, len(drawn)
+    whole = [ratio for ratio in named if _is_whole(region_of(ratio))]
+    given = [ratio for ratio in whole if ratio.ratio.value is not None]
+    return next(iter(given or whole), None), len(whole)
+
+
+def region_of(ratio: DensityRatio) -> AnalysedRegion | None:
+    """Return over what a ratio was formed or refused; None where neither section was counted."""
+    return ratio.numerator.region or ratio.denominator.region
+
+
+def _says_more(region: AnalysedRegion) -> bool:
+    return region.kind in LEADING_REGIONS and region.origin == "drawn"
+
+
+def _is_whole(region: AnalysedRegion | None) -> bool:
+    return region is None or region.kind not in COMPARTMENTS
+
+
+def _few_on_a_side(ratio: DensityRatio) -> bool:
+    return any("insufficient: " in warning for warning in ratio.warnings)
+
+
+def _absent(reason: str) -> tuple[Line, ...]:
+    return (Line("not evaluable", "absent"), Line(reason))
+
+
+def _section_cards(outcome: SlideOutcome, site: str, several: bool) -> list[Card]:
+    of = f", {outcome.slide_id}" if several else ""
+    if not isinstance(outcome, Scored):
+        return [Card(f"CCR4 density{of}", _absent(problem_of(outcome) or "shown only, not scored"), lead=True)]
+    lead = leading_part(outcome)
+    others = [part for part in outcome.parts if part.region != lead.region and _is_headline(part)]
+    return [
+        Card(f"CCR4+ cells per mm²{of}", _density_lines(lead, others), lead=True),
+        Card(f"CCR4+ percent{of}", _percent_lines(lead, others, site)),
+    ]
+
+
+def _density_lines(lead: RegionScore, others: Sequence[RegionScore]) -> tuple[Line, ...]:
+    density = lead.score.positive_density_per_mm2
+    lines = [*_headline(density)]
+    lines.append(Line(f"in {figures.format_area(lead.score.counts.area_um2)} of {lead.region.label}", "quiet"))
+    lines += _cautions(lead.score, density)
+    lines += [_beside(part, part.score.positive_density_per_mm2) for part in others]
+    if density.value is not None:
+        lines.append(Line(NO_ERROR_OF_DENSITY, "quiet"))
+    return tuple(lines)
+
+
+def _percent_lines(lead: RegionScore, others: Sequence[RegionScore], site: str) -> tuple[Line, ...]:
+    fraction = lead.score.positive_fraction
+    lines = [*_headline(fraction, _denominator(lead))]
+    lines += _cautions(lead.score, fraction)
+    if fraction.value is not None and not _holds_measurement(fraction):
+        lines.append(Line(f"{NO_ERROR}; {lead.score.network_error.statement}", "quiet"))
+    lines += [_beside(part, part.score.positive_fraction, _denominator(part)) for part in others]
+    if fraction.value is not None and (warning := percent_warning(site, lead)):
+        lines.insert(0, Line(warning, "warn"))
+    return tuple(lines)
+
+
+def _cautions(score: MarkerScore, estimate: Estimate) -> list[Line]:
+    """Return what must stand beside a figure that is given: few cells, or an interval that is too narrow."""
+    return [Line(caution, "warn") for caution in score.cautions] if estimate.value is not None else []
+
+
+def _beside(part: RegionScore, estimate: Estimate, denominator: str = "") -> Line:
+    """Return the figure of another region on one line, or why it is not given."""
+    if few := too_few(part.score):
+        return Line(f"{part.region.label}: not evaluable: {few}", "quiet")
+    words = denominator if estimate.value is not None else ""
+    low = "".join(f" ({caution})" for caution in part.score.cautions if caution.startswith("low count"))
+    return Line(f"{part.region.label}: {figures.format_estimate(estimate)} {words}".rstrip() + low, "quiet")
+
+
+def _is_headline(part: RegionScore) -> bool:
+    return part.region.kind in LEADING_REGIONS or _is_whole(part.region)
+
+
+def _denominator(part: RegionScore) -> str:
+    counts = part.score.counts
+    return (
+        f"{figures.format_count(counts.positive)} of {figures.format_count(counts.total)} nucleated cells in "
+        f"{part.region.label}"
+    )
+
+
+def _headline(estimate: Estimate, denominator: str = "") -> list[Line]:
+    """Return a figure, its denominator, and its intervals named by what they hold."""
+    if estimate.value is None:
+        return list(_absent(estimate.reason))
+    value, _, unit = figures.format_estimate(estimate).partition(" ")
+    lines = [Line(value, "value", unit)]
+    if denominator:
+        lines.append(Line(denominator))
+    for interval in estimate.intervals:
+        both = interval.method.startswith("sampling + measurement")
+        method = figures.format_short_method(interval)
+        kind = "Sampling + measurement" if both else "Sampling"
+        method = method.replace("sampling + measurement", "simulated") if both else method
+        lines.append(Line(f"{kind} {figures.format_bounds(estimate, interval)}", after=f"({method})"))
+    return lines
+
+
+def _holds_measurement(estimate: Estimate) -> bool:
+    return any(interval.method.startswith("sampling + measurement") for interval in estimate.intervals)
+
+
+def _ratio_card(name: str, ratios: Sequence[DensityRatio]) -> Card:
+    title = f"{name} density ratio"
+    ratio, pairs = leading_ratio(name, ratios)
+    if ratio is None:
+        return Card(title, (*_absent("no ratio was formed of these sections"), Line(SERIAL_SECTION_RATIO, "quiet")))
+    lines = [*_headline(ratio.ratio)]
+    region = region_of(ratio)
+    if pairs > 1:
+        lines.append(Line(f"{ratio.numerator.slide_id} over {ratio.denominator.slide_id}: 1 of {pairs}, all below"))
+    if region is not None:
+        lines.append(Line(f"over {region.label}", "quiet"))
+    if ratio.ratio.value is not None:
+        if ratio.warnings:
+            lines.append(Line(f"{len(ratio.warnings)} warning{'s' * (len(ratio.warnings) > 1)}, below", "warn"))
+        lines.append(Line(NO_ERROR_OF_DENSITY, "quiet"))
+    lines.append(Line(ratio.label, "quiet"))
+    return Card(title, tuple(lines))

@@ -1,0 +1,139 @@
+"""The headline: what leads, what must stand beside it, and which of several pairs of sections a ratio is of."""
+
+from dataclasses import replace
+from itertools import permutations
+
+import pytest
+
+from ihc_quant.domain.biopsy import BiopsyPanel, BiopsyReport
+from ihc_quant.domain.outcome import RegionScore, Scored
+from ihc_quant.domain.score import Estimate, MarkerScore
+from ihc_quant.domain.serial_sections import AnalysedRegion, CountedSection, DensityRatio
+from ihc_quant.report.headline import (
+    IN_SKIN,
+    NO_ERROR_OF_DENSITY,
+    NOT_REVIEWED,
+    advice,
+    headline_cards,
+    leading_part,
+    leading_ratio,
+    percent_warning,
+)
+from ihc_quant.report.page_results import analysed_chapter, results_chapter
+
+FEW = "insufficient: 5 cells, fewer than 100"
+LOW = "low count: 300 cells, fewer than 500"
+
+
+def ccr4_of(report: BiopsyReport) -> Scored:
+    outcome = report.outcomes[2]
+    assert isinstance(outcome, Scored)
+    return outcome
+
+
+def with_ccr4(report: BiopsyReport, section: Scored) -> BiopsyReport:
+    return replace(report, outcomes=(*report.outcomes[:2], section, *report.outcomes[3:]))
+
+
+def with_infiltrate(report: BiopsyReport, *cautions: str) -> BiopsyReport:
+    section = ccr4_of(report)
+    part = RegionScore(AnalysedRegion("infiltrate", "drawn"), replace(section.score, cautions=cautions))
+    return with_ccr4(report, replace(section, compartments=(part,)))
+
+
+def words_of(report: BiopsyReport) -> list[str]:
+    return [" | ".join(line.text for line in card.lines) for card in headline_cards(report)]
+
+
+def test_a_drawn_infiltrate_with_too_few_cells_does_not_lead(skin_report: BiopsyReport) -> None:
+    enough, few = with_infiltrate(skin_report), with_infiltrate(skin_report, FEW)
+    assert leading_part(ccr4_of(enough)).region.kind == "infiltrate"
+    assert leading_part(ccr4_of(few)).region.kind == "all tissue"
+    density, percent, *_ = words_of(few)
+    for card in (density, percent):
+        assert "infiltrate: not evaluable: 5 cells, fewer than 100" in card
+    assert IN_SKIN in percent
+    assert "the drawn infiltrate holds too few cells: the density is the headline" in advice(few)
+    assert advice(enough) == ""
+
+
+@pytest.mark.parametrize("caution", [FEW, LOW])
+def test_cautions_stand_on_the_cards_and_in_the_row(skin_report: BiopsyReport, caution: str) -> None:
+    section = ccr4_of(skin_report)
+    score = replace(section.score, cautions=(caution,))
+    report = with_ccr4(skin_report, replace(section, score=score, compartments=()))
+    density, percent, *_ = headline_cards(report)
+    for card in (density, percent):
+        assert [line.text for line in card.lines if line.tone == "warn" and line.text == caution] == [caution]
+    assert caution in str(results_chapter(report).blocks[0])
+
+
+def test_a_control_with_few_cells_says_so(skin_report: BiopsyReport) -> None:
+    section = ccr4_of(skin_report)
+    few: MarkerScore = replace(section.score, cautions=("insufficient: 3 cells, fewer than 100",))
+    report = with_ccr4(skin_report, replace(section, control=few))
+    assert "insufficient: 3 cells, fewer than 100" in str(analysed_chapter(report).blocks[-1])
+
+
+@pytest.mark.parametrize("kind", ["analysed area", "epidermis", "dermis", "interfollicular"])
+def test_in_skin_a_drawing_that_is_no_infiltrate_takes_no_warning_away(skin_report: BiopsyReport, kind: str) -> None:
+    section = ccr4_of(skin_report)
+    part = RegionScore(AnalysedRegion(kind, "drawn"), section.score)
+    assert percent_warning("skin", part) == IN_SKIN
+    assert percent_warning("lymph_node", part) == ""
+    only = AnalysedRegion(kind, "drawn")
+    report = with_ccr4(skin_report, replace(section, region=only, compartments=()))
+    assert advice(report)
+    assert IN_SKIN in words_of(report)[1]
+    rows = str(results_chapter(report).blocks[0])
+    assert IN_SKIN in rows
+
+
+@pytest.mark.parametrize("kind", ["infiltrate", "tumour"])
+def test_a_drawn_infiltrate_or_tumour_is_read_as_it_is(skin_report: BiopsyReport, kind: str) -> None:
+    score = ccr4_of(skin_report).score
+    assert percent_warning("skin", RegionScore(AnalysedRegion(kind, "drawn"), score)) == ""
+    assert percent_warning("skin", RegionScore(AnalysedRegion(kind, "proposed"), score)) == NOT_REVIEWED
+
+
+def test_density_says_that_its_measurement_error_is_not_known(skin_report: BiopsyReport) -> None:
+    density, _, *ratios = words_of(skin_report)
+    assert all(NO_ERROR_OF_DENSITY in card for card in (density, *ratios))
+
+
+def ratio(one: str, other: str, region: AnalysedRegion | None, value: float | None = 0.5, *said: str) -> DensityRatio:
+    sides = [CountedSection(slide, marker, region) for slide, marker in ((one, "CCR4"), (other, "CD4"))]
+    figure = Estimate(value, "ratio", reason="" if value is not None else "the density of CD4+ cells on B is 0")
+    return DensityRatio(sides[0], sides[1], figure, said)
+
+
+def with_ratios(report: BiopsyReport, *ratios: DensityRatio) -> str:
+    return words_of(replace(report, panel=BiopsyPanel(ratios=ratios)))[2]
+
+
+def test_of_several_pairs_the_card_names_one_whatever_their_order(skin_report: BiopsyReport) -> None:
+    pairs = [ratio("C1", "D1", AnalysedRegion(), 0.25), ratio("C1", "D2", AnalysedRegion()), ratio("C2", "D1", None)]
+    cards = {with_ratios(skin_report, *order) for order in permutations(pairs)}
+    assert len(cards) == 1
+    card = cards.pop()
+    assert card.startswith("0.25 | C1 over D1: 1 of 3, all below | over all tissue")
+
+
+def test_a_lone_pair_needs_no_name(skin_report: BiopsyReport) -> None:
+    assert "1 of" not in with_ratios(skin_report, ratio("C1", "D1", AnalysedRegion()))
+
+
+def test_a_refused_ratio_is_shown_refused_whatever_was_proposed(skin_report: BiopsyReport) -> None:
+    proposed = ratio("C1", "D1", AnalysedRegion("infiltrate", "proposed"), 2.0)
+    refused = ratio("C1", "D1", AnalysedRegion(), None)
+    card = with_ratios(skin_report, proposed, refused)
+    assert card.startswith("not evaluable | the density of CD4+ cells on B is 0 | over all tissue")
+    assert leading_ratio("CCR4:CD4", [proposed]) == (None, 0)
+
+
+def test_a_ratio_over_a_drawn_infiltrate_leads_unless_it_has_too_few_cells() -> None:
+    whole = ratio("C1", "D1", AnalysedRegion("analysed area", "drawn"))
+    drawn = ratio("C1", "D1", AnalysedRegion("infiltrate", "drawn"), 1.5)
+    assert leading_ratio("CCR4:CD4", [whole, drawn]) == (drawn, 1)
+    few = replace(drawn, warnings=(f"C1 (CCR4): {FEW}.",))
+    assert leading_ratio("CCR4:CD4", [few, whole]) == (whole, 1)
