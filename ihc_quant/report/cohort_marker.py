@@ -5,10 +5,8 @@ from dataclasses import dataclass
 
 from ihc_quant.domain.outcome import Scored, SlideOutcome
 from ihc_quant.domain.score import CellCounts, Estimate, Interval, MarkerScore
+from ihc_quant.scoring.network_error import MEASUREMENT_METHOD
 from ihc_quant.scoring.score import h_score, positive_density_per_mm2, positive_fraction
-
-MEASUREMENT_METHOD = "sampling + measurement"
-"""How the method of an interval begins that holds the network's own error too; others hold sampling alone."""
 
 INFILTRATE = "infiltrate"
 """Kind of the region that has columns of its own."""

@@ -59,6 +59,9 @@ BOOTSTRAP_DRAWS = 2000
 BOOTSTRAP_SEED = 20040
 """Seed of the draws, so that the same table always gives the same page."""
 
+SPATIAL_METHOD = "spatial block bootstrap"
+"""How the method of an interval begins that is made by drawing blocks."""
+
 LARGEST_LOG = 700.0
 """Limits on the log scale are held within this, so that no limit is infinite or 0."""
 
@@ -114,7 +117,7 @@ def block_intervals(
         return BlockIntervals(None, None, None)
     drawn = draw_blocks(blocks, draws, np.random.Generator(np.random.PCG64(seed)))
     note = "" if len(blocks) >= min_blocks else f"{len(blocks)} blocks; at least {min_blocks} are wanted"
-    method = f"spatial block bootstrap, studentised, {draws} draws of {len(blocks)} blocks"
+    method = f"{SPATIAL_METHOD}, studentised, {draws} draws of {len(blocks)} blocks"
 
     def interval(numerator: int, denominator: int, bounded: bool, scale: float) -> Interval | None:
         limits = _limits(drawn, numerator, denominator, bounded, level)

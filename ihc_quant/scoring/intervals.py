@@ -5,6 +5,7 @@ The block bootstrap of ``ihc_quant.scoring.bootstrap`` stands beside them.
 
 from math import sqrt
 
+import numpy as np
 from scipy.special import betaincinv, chdtri, ndtri
 
 from ihc_quant.domain.score import Estimate, Interval
@@ -87,7 +88,7 @@ def garwood_interval(count: int, area_mm2: float, level: float = 0.95) -> Interv
 
 
 def grade_interval(grades: tuple[int, int, int, int], level: float = 0.95) -> Interval:
-    """Return the normal interval of the H-score of independent cells.
+    """Return an interval of the H-score of independent cells that has a width and stays within 0 and 300.
 
     Parameters
     ----------
@@ -101,22 +102,39 @@ def grade_interval(grades: tuple[int, int, int, int], level: float = 0.95) -> In
     ValueError
         Where there are no cells.
 
+    Notes
+    -----
+    The H-score is 100 times the sum of three fractions: cells of 1+ or more, of 2+ or more, of 3+. Each has Wilson's
+    limits, and the distances of the limits from the fractions are joined as standard errors are (Zou and Donner 2008,
+    10.1002/sim.3095: variances recovered from the limits of each part). The correlation of two of the fractions, of
+    which one holds the other, is taken from the counts with half a cell added to each grade, so that it is known where
+    a grade has no cell. A normal interval, in contrast, has no width where all cells have one grade.
+
     Examples
     --------
-    Half the cells negative, half 3+: mean grade 1.5, standard deviation 1.5, standard error of 100 cells 0.15.
+    Half the cells negative, half 3+: Wilson's limits are 0.404 and 0.596 for each fraction, and almost the same cells
+    are in all three, so that the distance of 0.0962 counts nearly three times.
 
     >>> interval = grade_interval((50, 0, 0, 50))
     >>> round(interval.low, 1), round(interval.high, 1)
-    (120.6, 179.4)
+    (121.3, 178.7)
     """
     total = sum(grades)
     if total == 0:
         raise ValueError("no cells make no H-score")
-    mean = sum(grade * n for grade, n in enumerate(grades)) / total
-    variance = sum((grade - mean) ** 2 * n for grade, n in enumerate(grades)) / total
-    half = float(ndtri(0.5 + level / 2)) * sqrt(variance / total)
-    low, high = max(0.0, 100 * (mean - half)), min(300.0, 100 * (mean + half))
-    return Interval(low, high, level, "normal, cells taken as independent")
+    parts = [wilson_interval(sum(grades[grade:]), total, level) for grade in (1, 2, 3)]
+    shares = np.array([sum(grades[grade:]) / total for grade in (1, 2, 3)])
+    smooth = np.array([(sum(grades[grade:]) + 0.5 * (4 - grade)) / (total + 2) for grade in (1, 2, 3)])
+    odds = np.sqrt(smooth / (1 - smooth))
+    # Of nested fractions p > q the correlation is the root of q(1 - p) / p(1 - q).
+    alike = np.minimum.outer(odds, odds) / np.maximum.outer(odds, odds)
+    below = shares - np.array([part.low for part in parts])
+    above = np.array([part.high for part in parts]) - shares
+    mean = float(shares.sum())
+    low, high = mean - sqrt(below @ alike @ below), mean + sqrt(above @ alike @ above)
+    return Interval(
+        max(0.0, 100 * low), min(300.0, 100 * high), level, "Wilson of each grade joined, cells taken as independent"
+    )
 
 
 def poisson_ratio_interval(

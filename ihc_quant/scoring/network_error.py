@@ -30,6 +30,9 @@ from ihc_quant.domain.score import UNKNOWN_ERROR, CorrectedFraction, Estimate, I
 MEASUREMENT_DRAWS = 20_000
 """Draws; their own noise then moves a limit by about a hundredth of the interval's width."""
 
+MEASUREMENT_METHOD = "sampling + measurement"
+"""How the method of an interval begins that holds the network's own error too; others hold sampling alone."""
+
 NAMED_MARKERS = ("CD4", "CD8", "CCR4")
 """Markers that a statement names; others are "this stain"."""
 
@@ -88,13 +91,16 @@ def carry_error(
     if not limits:
         statement = f"measurement error unknown: measured on a single patient ({details}){doubt}"
         return fraction, NetworkError(statement, corrected)
+    notes = [f"measured on {places}{doubt}"] if doubt else []
+    # What holds an interval that cannot be trusted cannot be trusted either.
+    notes += dict.fromkeys(each.note for each in fraction.intervals if not each.reliable)
     interval = Interval(
         min(low for low, _ in limits + _ends(fraction)),
         max(high for _, high in limits + _ends(fraction)),
         level,
-        f"sampling + measurement, simulated, {draws} draws",
-        reliable=not doubt,
-        note=f"measured on {places}{doubt}" if doubt else "",
+        f"{MEASUREMENT_METHOD}, simulated, {draws} draws",
+        reliable=not notes,
+        note="; ".join(notes),
     )
     carried = Estimate(fraction.value, fraction.unit, (*fraction.intervals, interval))
     return carried, NetworkError(f"measured on {details}{doubt}", corrected)

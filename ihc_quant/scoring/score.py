@@ -1,7 +1,7 @@
 """Counts to the scores of one marker on one section."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ihc_quant.domain.measurement_error import MeasurementError
 from ihc_quant.domain.score import CellCounts, Estimate, Interval, MarkerScore, UncertainCalls
@@ -19,6 +19,12 @@ from ihc_quant.scoring.intervals import garwood_interval, grade_interval, wilson
 from ihc_quant.scoring.network_error import MEASUREMENT_DRAWS, carry_error
 
 NO_AREA = "no tissue was analysed"
+NO_BLOCKS = "blocks of tissue were not counted"
+
+INSUFFICIENT = "insufficient: "
+LOW_COUNT = "low count: "
+NO_SPATIAL = "no spatial interval "
+"""How the cautions of a score begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +133,8 @@ def score_marker(
     MarkerScore
         Each figure with the interval that takes cells as independent first and the block bootstrap second, where there
         is one; the positive fraction with the one that holds the network's error too last, where that is known. Without
-        cells (or area) a figure is None and states the reason.
+        cells (or area) a figure is None and states the reason. Of too few cells every interval is marked unreliable,
+        and where there is no block bootstrap so is the one that takes cells as independent.
 
     Raises
     ------
@@ -146,19 +153,25 @@ def score_marker(
         boot = block_intervals(
             blocks, level=settings.level, draws=settings.draws, seed=settings.seed, min_blocks=settings.min_blocks
         )
+
+    def both(independent: Interval, block: Interval | None) -> tuple[Interval, ...]:
+        lacking = "" if block is not None else f"{NO_SPATIAL}({_why_not_spatial(counts, blocks)})"
+        given = (_marked(independent, lacking),) if block is None else (independent, block)
+        return tuple(_marked(interval, _few_cells(counts, settings)) for interval in given)
+
     fraction, density, h = positive_fraction(counts), positive_density_per_mm2(counts), h_score(counts)
     fraction_estimate = Estimate(None, "fraction", reason=NO_CELLS)
     h_estimate = Estimate(None, "H-score", reason=NO_CELLS)
     density_estimate = Estimate(None, "cells/mm²", reason=NO_CELLS if counts.area_um2 > 0 else NO_AREA)
     if fraction is not None and h is not None:
         wilson = wilson_interval(counts.positive, counts.total, settings.level)
-        fraction_estimate = Estimate(fraction, "fraction", _both(wilson, boot.fraction))
+        fraction_estimate = Estimate(fraction, "fraction", both(wilson, boot.fraction))
         grades = (counts.negative, counts.one_plus, counts.two_plus, counts.three_plus)
-        h_estimate = Estimate(h, "H-score", _both(grade_interval(grades, settings.level), boot.h_score))
+        h_estimate = Estimate(h, "H-score", both(grade_interval(grades, settings.level), boot.h_score))
     # An area without a single cell says that cells were missed rather than that none is positive.
     if density is not None and counts.total:
         garwood = garwood_interval(counts.positive, counts.area_um2 / 1e6, settings.level)
-        density_estimate = Estimate(density, "cells/mm²", _both(garwood, boot.density_per_mm2))
+        density_estimate = Estimate(density, "cells/mm²", both(garwood, boot.density_per_mm2))
     fraction_estimate, network_error = carry_error(
         fraction_estimate,
         marker,
@@ -175,25 +188,39 @@ def score_marker(
     )
 
 
-def _both(independent: Interval, block: Interval | None) -> tuple[Interval, ...]:
-    return (independent,) if block is None else (independent, block)
+def _marked(interval: Interval, why: str) -> Interval:
+    """Return an interval as unreliable for a further reason; as it is where there is none."""
+    if not why:
+        return interval
+    return replace(interval, reliable=False, note=f"{interval.note}; {why}" if interval.note else why)
 
 
 def _no_spatial_interval(counts: CellCounts, blocks: BlockCounts) -> str:
-    """Return why only the interval that takes cells as independent, which is too narrow, could be given."""
+    """Say that only the interval that takes cells as independent, which is too narrow, could be given."""
+    reason = _why_not_spatial(counts, blocks)
+    return f"{NO_SPATIAL}({reason}); the intervals given are too narrow where staining clusters"
+
+
+def _why_not_spatial(counts: CellCounts, blocks: BlockCounts | None) -> str:
+    if blocks is None:
+        return NO_BLOCKS
     if len(blocks) < FEWEST_BLOCKS:
-        reason = f"{len(blocks)} blocks of tissue, fewer than {FEWEST_BLOCKS}"
-    elif counts.positive in (0, counts.total):
-        reason = "all cells have the same call"
-    else:
-        reason = "the blocks do not differ"
-    return f"no spatial interval ({reason}); the intervals given are too narrow where staining clusters"
+        return f"{len(blocks)} blocks of tissue, fewer than {FEWEST_BLOCKS}"
+    if counts.positive in (0, counts.total):
+        return "all cells have the same call"
+    return "the blocks do not differ"
+
+
+def _few_cells(counts: CellCounts, settings: ScoreSettings) -> str:
+    """Return how many cells too few there are; nothing where there are enough."""
+    below = settings.insufficient_below
+    return f"{counts.total} cells, fewer than {below}" if counts.total < below else ""
 
 
 def _cautions(counts: CellCounts, settings: ScoreSettings) -> tuple[str, ...]:
     """Return the sentences that must stand beside the figures."""
-    if counts.total < settings.insufficient_below:
-        return (f"insufficient: {counts.total} cells, fewer than {settings.insufficient_below}",)
+    if few := _few_cells(counts, settings):
+        return (f"{INSUFFICIENT}{few}",)
     if counts.total < settings.low_below:
-        return (f"low count: {counts.total} cells, fewer than {settings.low_below}",)
+        return (f"{LOW_COUNT}{counts.total} cells, fewer than {settings.low_below}",)
     return ()

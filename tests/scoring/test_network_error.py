@@ -115,6 +115,13 @@ def test_what_it_was_not_measured_on_is_said() -> None:
     assert carry_error(WIDTHLESS, "H&E", (CD138,))[1].statement.endswith("not validated for this stain")
 
 
+def test_an_interval_that_holds_unreliable_ones_is_unreliable() -> None:
+    own = replace(KI67, source="ours", marker="CCR4", tissue="skin")
+    doubtful = replace(WIDTHLESS.intervals[0], reliable=False, note="9 blocks; at least 20 are wanted")
+    interval = wider(replace(WIDTHLESS, intervals=(doubtful,)), own)
+    assert (interval.reliable, interval.note) == (False, "9 blocks; at least 20 are wanted")
+
+
 def test_a_set_of_the_marker_itself_speaks_for_it_alone() -> None:
     own = replace(KI67, source="ours", marker="CCR4", tissue="skin", bias_points=0.0)
     interval = wider(WIDTHLESS, CD138, own)

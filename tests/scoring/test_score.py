@@ -145,9 +145,46 @@ def test_resampling_within_fragments_leaves_out_the_difference_between_them() ->
     assert within.high - within.low < 0.5 * (across.high - across.low)
 
 
-def test_the_h_score_interval_of_one_grade_has_no_width() -> None:
-    interval = grade_interval((0, 0, 40, 0))
-    assert interval.low == interval.high == 200
+@given(st.tuples(*[st.integers(0, 300)] * 4).filter(any))
+def test_the_h_score_interval_has_a_width_and_stays_in_range(grades: tuple[int, int, int, int]) -> None:
+    interval = grade_interval(grades)
+    value = h_score(CellCounts(*grades))
+    assert value is not None
+    assert 0 <= interval.low <= value <= interval.high <= 300
+    assert interval.high - interval.low > 1
+
+
+@pytest.mark.parametrize("shares", [(0.97, 0.01, 0.01, 0.01), (0.9, 0.1, 0, 0), (0.6, 0.2, 0.1, 0.1), (0, 0.1, 0, 0.9)])
+def test_the_h_score_interval_covers_the_truth_of_independent_cells(shares: tuple[float, ...]) -> None:
+    truth = 100 * float(np.dot(shares, range(4)))
+    held = 0
+    for grades in np.random.default_rng(4).multinomial(200, shares, 500).tolist():
+        interval = grade_interval((grades[0], grades[1], grades[2], grades[3]))
+        held += interval.low <= truth <= interval.high
+    assert held >= 0.92 * 500
+
+
+def test_an_interval_that_cannot_be_trusted_says_why() -> None:
+    many, few = CellCounts(450, 150, area_um2=1e6), CellCounts(3, area_um2=1e6)
+    one_block = BlockCounts(np.array([1]), np.array([[450, 150, 0, 0]]), np.array([1e6]))
+    for counts, blocks, words in (
+        (many, None, "no spatial interval (blocks of tissue were not counted)"),
+        (many, one_block, "no spatial interval (1 blocks of tissue, fewer than 5)"),
+        (few, None, "3 cells, fewer than 100"),
+    ):
+        score = score_marker("CCR4", counts, blocks)
+        for estimate in (score.positive_fraction, score.positive_density_per_mm2, score.h_score):
+            (interval,) = estimate.intervals
+            assert not interval.reliable
+            assert words in interval.note
+
+
+def test_of_too_few_cells_the_bootstrap_is_no_more_reliable() -> None:
+    blocks = BlockCounts(np.ones(25, np.int64), np.tile([1, 1, 0, 0], (25, 1)) + np.eye(25, 4, dtype=int), np.ones(25))
+    score = score_marker("CCR4", blocks.total(), blocks)
+    assert [interval.reliable for interval in score.positive_fraction.intervals] == [False, False]
+    relaxed = score_marker("CCR4", blocks.total(), blocks, ScoreSettings(insufficient_below=0))
+    assert [interval.reliable for interval in relaxed.positive_fraction.intervals] == [True, True]
 
 
 def test_blocks_hold_every_cell_once_and_all_the_tissue() -> None:
