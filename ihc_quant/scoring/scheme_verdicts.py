@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ihc_quant.domain.ccr4 import Ccr4Scheme, FractionCut, SchemeVerdict
+from ihc_quant.domain.ccr4 import Ccr4Scheme, FractionCut, Outcome, SchemeVerdict
 from ihc_quant.domain.score import Estimate
 from ihc_quant.domain.serial_sections import AnalysedRegion
+from ihc_quant.scoring.bootstrap import SPATIAL_METHOD
 from ihc_quant.scoring.ccr4_schemes import CCR4_SCHEMES, NUCLEATED_CELLS
 from ihc_quant.scoring.intervals import outer_limits
+from ihc_quant.scoring.network_error import MEASUREMENT_METHOD
+from ihc_quant.scoring.score import INSUFFICIENT, NO_BLOCKS, NO_SPATIAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +23,14 @@ class Ccr4Reading:
         As the manifest states them.
     region : AnalysedRegion
     fraction : Estimate
-        With all its intervals; the category is that of their outer limits.
+        With all its intervals; the category is that of their outer limits, and wants both a spatial one and one that
+        holds the network's error.
     denominator : str
         Cells that the fraction is of.
     clone : str
         Antibody of the section; empty where it is not recorded.
     cautions : tuple of str
-        Of the section's score.
+        Of the region's score.
     """
 
     slide_id: str
@@ -80,41 +84,48 @@ def _judge_reading(scheme: Ccr4Scheme, cut: FractionCut, reading: Ccr4Reading) -
         )
     if reading.fraction.value is None:
         return _not_applicable(scheme, f"needs a percentage; {reading.fraction.reason}", reading.slide_id)
+    if few := _said(reading, INSUFFICIENT):
+        return _not_applicable(scheme, f"too few cells ({few.removeprefix(INSUFFICIENT)})", reading.slide_id)
     low, high = outer_limits(reading.fraction)
     # A value above the cut stays above when it grows, so the two limits decide.
     above = cut.is_above(low), cut.is_above(high)
     figures = f"{_percent(reading.fraction.value)} ({_percent(low)} to {_percent(high)})"
-    notes = _notes(scheme, reading)
+    outcome: Outcome = "indeterminate"
+    category = ""
     if above[0] != above[1]:
         text = f"indeterminate: {figures} straddles the cut {cut.label}"
-        outcome = SchemeVerdict(
-            scheme,
-            "indeterminate",
-            "",
-            text,
-            reading.slide_id,
-            reading.region,
-            reading.fraction.value,
-            low,
-            high,
-            notes,
-        )
+    elif lacking := _lacking_interval(reading):
+        text = f"indeterminate: {lacking}; {figures}, cut {cut.label}"
     else:
-        category = scheme.categories[above[0]]
+        outcome, category = "category", scheme.categories[above[0]]
         text = f"{category}: {figures}, cut {cut.label}"
-        outcome = SchemeVerdict(
-            scheme,
-            "category",
-            category,
-            text,
-            reading.slide_id,
-            reading.region,
-            reading.fraction.value,
-            low,
-            high,
-            notes,
-        )
-    return outcome
+    return SchemeVerdict(
+        scheme,
+        outcome,
+        category,
+        text,
+        reading.slide_id,
+        reading.region,
+        reading.fraction.value,
+        low,
+        high,
+        _notes(scheme, reading),
+    )
+
+
+def _lacking_interval(reading: Ccr4Reading) -> str:
+    """Return which interval is not there, so that the limits are narrower than what is known; nothing where all are."""
+    methods = [interval.method for interval in reading.fraction.intervals]
+    if not any(method.startswith(SPATIAL_METHOD) for method in methods):
+        return (_said(reading, NO_SPATIAL) or f"{NO_SPATIAL}({NO_BLOCKS})").partition(";")[0]
+    if not any(method.startswith(MEASUREMENT_METHOD) for method in methods):
+        return "measurement error is not known for these calls"
+    return ""
+
+
+def _said(reading: Ccr4Reading, beginning: str) -> str:
+    """Return the caution that begins so; nothing where none does."""
+    return next((caution for caution in reading.cautions if caution.startswith(beginning)), "")
 
 
 def _not_applicable(scheme: Ccr4Scheme, needs: str, slide_id: str = "") -> SchemeVerdict:

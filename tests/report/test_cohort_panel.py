@@ -8,7 +8,7 @@ import pytest
 
 from ihc_quant.domain.biopsy import BiopsyPanel, BiopsyReport
 from ihc_quant.domain.outcome import LeftOut, RegionScore, Scored
-from ihc_quant.domain.score import Estimate
+from ihc_quant.domain.score import Estimate, Interval
 from ihc_quant.domain.sensitivity import HotSpot
 from ihc_quant.domain.serial_sections import AnalysedRegion, CountedSection, DensityRatio
 from ihc_quant.report.cohort_columns import cohort_columns
@@ -62,7 +62,9 @@ def test_a_pair_that_is_refused_for_every_region_has_its_reason_once(scored: Sco
 
 
 def test_a_scheme_names_the_section_where_it_judges_several(scored: Scored) -> None:
-    fraction = scored.score.positive_fraction
+    methods = "spatial block bootstrap", "sampling + measurement"
+    limits = tuple(Interval(0.06, 0.2, 0.95, method) for method in methods)
+    fraction = replace(scored.score.positive_fraction, intervals=limits)
     one = judge_all([Ccr4Reading("c1", "skin", INFILTRATE, fraction)])
     two = judge_all([Ccr4Reading(name, "skin", INFILTRATE, fraction) for name in ("c1", "c2")])
     texts, both = (cohort_schemes(replace(report_of(scored), panel=BiopsyPanel(schemes=some))) for some in (one, two))

@@ -1,17 +1,28 @@
 """CCR4 schemes at and around their cuts, and where they do not apply."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ihc_quant.domain.ccr4 import Ccr4Scheme, FractionCut
-from ihc_quant.domain.score import Estimate, Interval
+from ihc_quant.domain.score import CellCounts, Estimate, Interval
 from ihc_quant.domain.serial_sections import AnalysedRegion
+from ihc_quant.scoring.blocks import BlockCounts
 from ihc_quant.scoring.ccr4_schemes import CCR4_SCHEMES, NUCLEATED_CELLS
 from ihc_quant.scoring.scheme_verdicts import Ccr4Reading, judge, judge_all
+from ihc_quant.scoring.score import score_marker
 
 BY_ID = {scheme.id: scheme for scheme in CCR4_SCHEMES}
 CUT = [scheme for scheme in CCR4_SCHEMES if scheme.cut is not None]
+
+
+def known(value: float, low: float, high: float) -> Estimate:
+    """Return a fraction of which both the spatial interval and the network's error are known."""
+    methods = "Wilson", "spatial block bootstrap, studentised", "sampling + measurement, simulated"
+    return Estimate(value, "fraction", tuple(Interval(low, high, 0.95, method) for method in methods))
 
 
 def reading(
@@ -24,7 +35,7 @@ def reading(
         slide_id="S1",
         site=changes.get("site", "skin"),
         region=AnalysedRegion(changes.get("kind", scheme.region), "drawn"),
-        fraction=Estimate(value, "fraction", (Interval(low, high, 0.95, "test"),)),
+        fraction=known(value, low, high),
         denominator=changes.get("denominator", NUCLEATED_CELLS),
         clone=changes.get("clone", ""),
     )
@@ -91,6 +102,43 @@ def test_the_outermost_limits_of_all_intervals_decide() -> None:
         assert verdict.outcome == "indeterminate"
         assert verdict.text == "indeterminate: 30.0 % (20.0 % to 40.0 %) straddles the cut > 25 %"
         assert "Interval unreliable (wide): not validated." in verdict.notes
+
+
+def test_a_category_wants_a_spatial_interval_and_the_error_of_the_network() -> None:
+    scheme = BY_ID["geller-2020-infiltrate-25"]
+    given = reading(scheme, 40, limits=(0.35, 0.45))
+    wilson, spatial, both = given.fraction.intervals
+    wide = replace(spatial, low=0.2)
+    for intervals, words in (
+        ((wilson, spatial, both), "high: 40.0 % (35.0 % to 45.0 %), cut > 25 %"),
+        (
+            (wilson, spatial),
+            "indeterminate: measurement error is not known for these calls; 40.0 % (35.0 % to 45.0 %), cut > 25 %",
+        ),
+        (
+            (wilson, both),
+            "indeterminate: no spatial interval (blocks of tissue were not counted); 40.0 % (35.0 % to 45.0 %), "
+            "cut > 25 %",
+        ),
+        ((wilson, wide), "indeterminate: 40.0 % (20.0 % to 45.0 %) straddles the cut > 25 %"),
+    ):
+        (verdict,) = judge(scheme, [replace(given, fraction=Estimate(0.4, "fraction", intervals))])
+        assert verdict.text == words
+
+
+def test_too_few_cells_or_blocks_give_no_category() -> None:
+    scheme = BY_ID["geller-2020-infiltrate-25"]
+    region = AnalysedRegion("infiltrate", "drawn")
+    for counts, start in (
+        (CellCounts(0, 5, area_um2=1e4), "not applicable: too few cells (5 cells, fewer than 100)"),
+        (CellCounts(0, 200, area_um2=1e4), "indeterminate: no spatial interval (1 blocks of tissue, fewer than 5); "),
+    ):
+        blocks = BlockCounts(np.array([1]), np.array([[0, counts.positive, 0, 0]]), np.array([1e4]))
+        score = score_marker("CCR4", counts, blocks)
+        given = Ccr4Reading("S1", "skin", region, score.positive_fraction, cautions=score.cautions)
+        (verdict,) = judge(scheme, [given])
+        assert verdict.text.startswith(start)
+        assert not verdict.category
 
 
 def test_all_schemes_answer_and_none_is_picked() -> None:
