@@ -25,7 +25,8 @@ PEN_DENSITIES: dict[str, Sequence[tuple[float, float, float]]] = {
 """Optical density (R, G, B) of strokes of each colour at full strength; the first of green, red and blue are read
 off real pen marks, the others lie around them."""
 
-WHITE = (250.0, 250.0, 250.0)
+PALE_WHITE = (235.0, 230.0, 225.0)
+"""The glass of the pictures, whose frames are whiter."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,19 +38,24 @@ class Painted:
     rgb : ndarray, shape (H, W, 3), uint8
     truth : ndarray, shape (H, W), bool
     what : str
+    pale : ndarray, shape (H, W), bool, or None
+        Where one layer is fat or empty: nothing is counted there, and no fold or blur can be seen.
     """
 
     rgb: NDArray[np.uint8]
     truth: NDArray[np.bool_]
     what: str
+    pale: NDArray[np.bool_] | None = None
 
 
 def scanned(rgb: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
     """Return the picture as a scanner writes it: sensor noise, then JPEG; blurred places are noisy as well."""
-    noise = rng.normal(0, rng.uniform(0.5, 1.5), rgb.shape)
-    noisy = np.clip(np.rint(rgb + noise), 0, 255).astype(np.uint8)
+    grain = rng.normal(0, rng.uniform(0.5, 1.5), (512, 512, 3))
+    height, width = rgb.shape[:2]
+    noise = np.tile(np.rint(grain).astype(np.int16), (-(-height // 512), -(-width // 512), 1))[:height, :width]
+    noisy = cv2.add(rgb, noise, dtype=cv2.CV_8U)
     quality = int(rng.integers(75, 92))
-    _, data = cv2.imencode(".jpg", noisy[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    _, data = cv2.imencode(".jpg", np.ascontiguousarray(noisy[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, quality])
     return np.ascontiguousarray(np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)[..., ::-1])
 
 
@@ -75,13 +81,17 @@ def paint_fold(rgb: NDArray[np.uint8], tissue: NDArray[np.bool_], rng: np.random
     shape = rgb.shape[:2]
     angle, length = rng.uniform(0, 2 * np.pi), rng.uniform(60, 160) / PIXEL_UM
     dx, dy = round(length * np.cos(angle)), round(length * np.sin(angle))
-    density = optical_density(rgb)
-    second = np.roll(density, (dy, dx), (0, 1))
     both = tissue & np.roll(tissue, (dy, dx), (0, 1))
     band = _stroke(shape, _place(both, rng), rng.uniform(40, 150), rng.uniform(400, 1600), rng)
     soft = _blurred(band, rng.uniform(1, 4))
     soft = np.where(both, soft, 0).astype(np.float32)
-    return Painted(from_optical_density(density + soft[..., np.newaxis] * np.maximum(second, 0)), soft >= 0.5, "fold")
+    rows, columns = _touched(soft)
+    second = np.maximum(optical_density(np.roll(rgb, (dy, dx), (0, 1))[rows, columns]), 0)
+    painted = rgb.copy()
+    density = optical_density(rgb[rows, columns]) + soft[rows, columns, np.newaxis] * second
+    painted[rows, columns] = from_optical_density(density)
+    pale = _pale(rgb) | np.roll(_pale(rgb), (dy, dx), (0, 1))
+    return Painted(painted, soft >= 0.5, "fold", pale)
 
 
 def paint_blur(rgb: NDArray[np.uint8], tissue: NDArray[np.bool_], rng: np.random.Generator) -> Painted:
@@ -91,11 +101,34 @@ def paint_blur(rgb: NDArray[np.uint8], tissue: NDArray[np.bool_], rng: np.random
     rows, columns = np.indices(shape, np.float32)
     far = np.hypot((columns - x) * np.float32(rng.uniform(0.7, 1.4)), rows - y) * PIXEL_UM
     region = far + 40 * _waves(shape, 120, rng) <= rng.uniform(100, 400)
-    soft = _blurred(region.astype(np.float32), 8)[..., np.newaxis]
+    soft = _blurred(region.astype(np.float32), 8)
     sigma_um = rng.uniform(2, 4)
-    blurred = cv2.GaussianBlur(rgb, (0, 0), sigmaX=sigma_um / PIXEL_UM).astype(np.float32)
-    mixed = np.clip(np.rint(soft * blurred + (1 - soft) * rgb), 0, 255).astype(np.uint8)
-    return Painted(mixed, region & tissue, f"blur of {sigma_um:.1f} µm")
+    place = _touched(soft)
+    near, share = rgb[place], soft[place][..., np.newaxis]
+    blurred = cv2.GaussianBlur(near, (0, 0), sigmaX=sigma_um / PIXEL_UM).astype(np.float32)
+    painted = rgb.copy()
+    painted[place] = np.clip(np.rint(share * blurred + (1 - share) * near), 0, 255).astype(np.uint8)
+    return Painted(painted, region & tissue, f"blur of {sigma_um:.1f} µm", _pale(rgb))
+
+
+PALE_OD = 0.05
+"""Mean density over some 25 µm below which a place is called fat or empty."""
+
+
+def _pale(rgb: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Return where there is next to nothing."""
+    small = cv2.resize(rgb, (rgb.shape[1] // 8, rgb.shape[0] // 8), interpolation=cv2.INTER_AREA)
+    near = cv2.GaussianBlur(optical_density(np.asarray(small, np.uint8), PALE_WHITE).mean(axis=-1), (0, 0), sigmaX=3)
+    return np.asarray(cv2.resize(near, rgb.shape[1::-1], interpolation=cv2.INTER_LINEAR) < PALE_OD, np.bool_)
+
+
+def _touched(cover: NDArray[np.float32]) -> tuple[slice, slice]:
+    """Return the rows and columns that hold all of a cover, with room for a blur."""
+    height, width = cover.shape
+    left, top, across, down = cv2.boundingRect((cover > 1e-3).astype(np.uint8))
+    return slice(max(0, top - 40), min(height, top + down + 40)), slice(
+        max(0, left - 40), min(width, left + across + 40)
+    )
 
 
 def _place(at: NDArray[np.bool_], rng: np.random.Generator) -> tuple[float, float]:

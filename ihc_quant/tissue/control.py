@@ -1,5 +1,9 @@
-"""Fragments that may be control tissue: they lie apart and are stained otherwise. Only ever a proposal."""
+"""Fragments that may be control tissue: they lie apart and are stained otherwise. Only ever a proposal.
 
+Pixels cannot tell a control that is stained like the biopsy, nor, of two lone unlike pieces, which one is the control.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -18,9 +22,10 @@ def propose_control(
 ) -> tuple[ControlProposal, ...]:
     """Return groups of fragments that may be control tissue.
 
-    Fragments closer than ``control_gap_um`` form a group, and the largest group is taken for the biopsy. Another one is
-    proposed where its mean density of chromogen or hematoxylin differs: levels of one block lie apart too, but are
-    alike.
+    Fragments closer than ``control_gap_um`` form a group, and groups whose densities of hematoxylin and chromogen are
+    alike, in the mean and in the densest tenth, one kind of tissue: levels of a block lie apart but are alike. The kind
+    of most fragments, then of most area, is taken for the biopsy, since levels repeat it; every group of another kind
+    is proposed. A lone fragment never is a control.
 
     Parameters
     ----------
@@ -32,40 +37,81 @@ def propose_control(
     """
     if tissue.fragment_count < 2:
         return ()
-    groups = _groups(tissue, settings.control_gap_um / tissue.grid.pixel_um)
-    if len(groups) < 2:
+    density = np.asarray(unmix(overview, stains)[..., :2], np.float32)
+    groups = [
+        group
+        for group in _groups(tissue, density, settings.control_gap_um / tissue.grid.pixel_um)
+        if group.area_px * tissue.grid.pixel_um**2 >= settings.control_um2
+    ]
+    kinds = _kinds(groups, settings)
+    if len(kinds) < 2:
         return ()
-    density = unmix(overview, stains)[..., :2]
-    biopsy = groups[0]
-    usual = density[biopsy.mask].mean(axis=0)
-    proposals = []
-    for group in groups[1:]:
-        difference = density[group.mask].mean(axis=0) - usual
-        stain = int(np.argmax(np.abs(difference)))
-        if abs(float(difference[stain])) < settings.control_od:
-            continue
-        others = tissue.mask & ~group.mask
-        away = cv2.distanceTransform((~others).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-        distance_um = float(away[group.mask].min()) * tissue.grid.pixel_um
-        more = "more" if difference[stain] > 0 else "less"
-        reason = f"{distance_um / 1000:.1f} mm apart, {more} {('hematoxylin', 'chromogen')[stain]}"
-        proposals.append(ControlProposal(group.fragments, distance_um, reason))
-    return tuple(proposals)
+    least_px = 0.2 * max(max(group.fragments_px) for group in groups)
+    counts = [sum(group.count(least_px) for group in kind) for kind in kinds]
+    areas_px = [sum(group.area_px for group in kind) for kind in kinds]
+    chosen = max(range(len(kinds)), key=lambda number: (counts[number], areas_px[number]))
+    return tuple(
+        _proposal(group, kinds[chosen], tissue, counts[number] == counts[chosen])
+        for number, kind in enumerate(kinds)
+        if number != chosen
+        for group in kind
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Group:
+    """Fragments side by side; ``stain`` holds mean and upper densities, each of hematoxylin and chromogen."""
+
     fragments: tuple[int, ...]
+    fragments_px: tuple[int, ...]
     mask: NDArray[np.bool_]
+    stain: NDArray[np.float64]
+
+    @property
+    def area_px(self) -> int:
+        return sum(self.fragments_px)
+
+    def count(self, least_px: float) -> int:
+        """Return how many fragments are not mere crumbs."""
+        return sum(area >= least_px for area in self.fragments_px)
 
 
-def _groups(tissue: TissueMap, gap_px: float) -> list[_Group]:
-    """Return fragments that lie close together, the group of most tissue first."""
+def _groups(tissue: TissueMap, density: NDArray[np.float32], gap_px: float) -> list[_Group]:
+    """Return fragments that lie close together, in the order of their places."""
     distance = cv2.distanceTransform((~tissue.mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     count, labels = cv2.connectedComponents((distance <= (gap_px + 1) / 2).astype(np.uint8), connectivity=8)
     groups = []
     for label in range(1, count):
         mask = np.asarray(tissue.mask & (labels == label), np.bool_)
-        numbers = np.unique(tissue.fragments[mask])
-        groups.append(_Group(tuple(int(number) for number in numbers), mask))
-    return sorted(groups, key=lambda group: -int(np.count_nonzero(group.mask)))
+        numbers, areas = np.unique(tissue.fragments[mask], return_counts=True)
+        stained = density[mask]
+        stain = np.concatenate([stained.mean(axis=0), np.quantile(stained, 0.9, axis=0)])
+        groups.append(_Group(tuple(map(int, numbers)), tuple(map(int, areas)), mask, stain))
+    return groups
+
+
+def _kinds(groups: Sequence[_Group], settings: QualitySettings) -> list[list[_Group]]:
+    """Return groups that are alike, directly or by way of others."""
+    # The densest tenth varies more from level to level than the mean.
+    least = settings.control_od * np.array([1, 1, 2.5, 2.5])
+    kinds: list[list[_Group]] = []
+    for group in groups:
+        alike = [kind for kind in kinds if any((np.abs(group.stain - one.stain) < least).all() for one in kind)]
+        kinds = [kind for kind in kinds if not any(kind is one for one in alike)]
+        kinds.append([*(one for kind in alike for one in kind), group])
+    return kinds
+
+
+def _proposal(group: _Group, biopsy: Sequence[_Group], tissue: TissueMap, tie: bool) -> ControlProposal:
+    """Return the proposal with a clause that says what sets the group apart."""
+    others = tissue.mask & ~group.mask
+    away = cv2.distanceTransform((~others).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    distance_um = float(away[group.mask].min()) * tissue.grid.pixel_um
+    usual = np.average([one.stain for one in biopsy], axis=0, weights=[one.area_px for one in biopsy])
+    difference = (group.stain - usual) / np.array([1, 1, 2.5, 2.5])
+    largest = int(np.argmax(np.abs(difference)))
+    more = "more" if difference[largest] > 0 else "less"
+    stain = ("hematoxylin", "chromogen")[largest % 2]
+    # Of two lone unlike pieces the larger one may as well be the control.
+    doubt = ", unless the rest is" if tie else ""
+    return ControlProposal(group.fragments, distance_um, f"{distance_um / 1000:.1f} mm apart, {more} {stain}{doubt}")

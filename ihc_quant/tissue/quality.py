@@ -5,7 +5,8 @@ from numpy.typing import NDArray
 
 from ihc_quant.domain.quality import CAUSE_WORDS, Cause, ControlProposal, QualityFindings, QualityMap
 from ihc_quant.stain.density import White
-from ihc_quant.tissue.artefacts import edge_band, find_blank, find_blur, find_folds, find_pen, find_saturated
+from ihc_quant.tissue.artefacts import edge_band, find_blank, find_blur, find_pen, find_saturated
+from ihc_quant.tissue.folds import find_folds
 from ihc_quant.tissue.map import TissueMap
 from ihc_quant.tissue.quality_settings import DEFAULT_QUALITY, QualitySettings
 from ihc_quant.tissue.tile_measures import MEAN, MeasureRaster

@@ -26,45 +26,54 @@ class QualitySettings:
         Least opened mean density of black or grey ink; crowded lymphocytes reach 0.2.
     pen_grey_chroma : float
         Largest spread of the channels of black ink, of its mean; hematoxylin has 0.75, DAB 0.9, an even mix 0.32.
+    pen_dark_od : float
+        Opened density of the strongest channel above which a place that touches ink is ink as well.
     pen_um2 : float
         Smallest pen mark, a dot of a fine pen.
     fold_weak, fold_strong : float
-        Floor of density (the palest place within 10 µm) over that of the tissue around: two layers add to 2.0 where
-        both are alike.
+        Density over that of the denser side, the least of floor and channels: two layers add to 2.0 where both are
+        alike. All of a fold reaches the first, a share of ``fold_share`` the second.
+    fold_share : float
     fold_trim : float
-        Least floor of a part of a fold, of the upper quartile of the whole piece.
+        Least rise of a part of a fold, of the typical rise of the whole piece.
+    fold_spread : float
+        Largest rise of a channel over the smallest: ink and a T zone raise one more than another.
     fold_fall, fold_clear : float
-        Floor just inside a fold over that just outside: of the medians, and of lower to upper quartile. A dark T zone
-        has 1.7 and 1.3, painted folds 2.1 and 1.5.
+        Floor just inside a fold over that just outside: of the medians, and of lower to upper quartile. Painted folds
+        have 2.1 and 1.46, follicles in fat 1.85 and 1.41.
     fold_od : float
         Least floor of a fold; paler ones hide no cells.
-    fold_around_um : float
-        Width of the neighbourhood that a fold is compared with.
-    fold_um2 : float
-        Smallest fold.
+    fold_pale_od : float
+        Least mean density of tissue that a fold is compared with, and of the fold: fat and glass tell nothing.
+    fold_um2, fold_least_um2, fold_small : float
+        Smallest fold; a smaller one, down to the second, is told where its rise reaches the third.
     fold_widest_um : float
         Widest fold; a wider dark place is a follicle or a stained region.
     fold_longer : float
         Least length of a fold over its width.
     blur_ratio : float
-        Root of the energy of density at 1 to 2 µm over that at 2 to 3 µm (differences of Gaussians). Sharp tissue, pale
-        stroma included, has 0.72 and more; blur of 3 µm leaves 0.40.
+        Root of the energy of density at 1 to 2 µm over that at 2 to 3 µm (differences of Gaussians). Squares of sharp
+        tissue have a median of 1.0 to 1.2, those with blur of 2 µm 0.52, of 3 µm 0.41.
     blur_least : float
-        Root energy at 2 to 3 µm below which nothing can be said about focus: smooth fat, glass.
+        Root energy at 2 to 3 µm at which a square counts half: smooth fat and glass say little about focus.
+    blur_most : float
+        Root energy at 2 to 3 µm above which nothing is out of focus: blur of 2 µm leaves at most 0.03 of strong CD3.
     blur_um2 : float
         Smallest blurred place.
-    blur_grown : int
-        Squares of 8 µm by which blurred places are grown.
     blank_od : float
         Mean density below which a place within the tissue mask is empty, as in a bubble.
     saturated_od : float
-        Floor of density above which cells can no longer be told apart; a T zone of strong CD3 has 0.25.
+        Floor of density above which cells can no longer be told apart; a T zone of strong CD3 has 0.25, epidermis
+        that is stained from end to end 0.24, two crops that drown in brown 0.3 to 0.4 in the median.
     edge_um : float
         Width of the band along edges of tissue; about two cells.
     control_gap_um : float
         Least distance of control tissue from the biopsy; levels of one block mostly lie closer.
     control_od : float
-        Least difference of mean chromogen or hematoxylin density that calls a fragment of another make.
+        Difference of mean chromogen or hematoxylin density, or 2.5 times it of their densest tenth, that calls a
+        fragment of another make. Overlapping parts of one node differ by up to 0.04 and 0.12.
+    control_um2 : float
+        Least tissue of a control; crumbs are none.
     flagged_share : float
         A slide with more of its tissue excluded is flagged.
     flagged_degrees : float
@@ -78,26 +87,32 @@ class QualitySettings:
     pen_od: float = 0.2
     pen_grey_od: float = 0.3
     pen_grey_chroma: float = 0.3
+    pen_dark_od: float = 0.9
     pen_um2: float = 8_000.0
-    fold_weak: float = 1.4
-    fold_strong: float = 1.6
-    fold_trim: float = 0.65
-    fold_fall: float = 1.8
-    fold_clear: float = 1.45
+    fold_weak: float = 1.35
+    fold_strong: float = 1.55
+    fold_share: float = 0.3
+    fold_trim: float = 0.5
+    fold_spread: float = 1.8
+    fold_fall: float = 1.95
+    fold_clear: float = 1.4
     fold_od: float = 0.06
-    fold_around_um: float = 480.0
-    fold_um2: float = 8_000.0
-    fold_widest_um: float = 220.0
+    fold_pale_od: float = 0.05
+    fold_um2: float = 6_000.0
+    fold_least_um2: float = 3_500.0
+    fold_small: float = 1.9
+    fold_widest_um: float = 200.0
     fold_longer: float = 1.8
     blur_ratio: float = 0.66
-    blur_least: float = 0.003
+    blur_least: float = 0.005
+    blur_most: float = 0.05
     blur_um2: float = 8_000.0
-    blur_grown: int = 2
     blank_od: float = 0.008
-    saturated_od: float = 0.7
+    saturated_od: float = 0.4
     edge_um: float = 20.0
     control_gap_um: float = 1_000.0
     control_od: float = 0.06
+    control_um2: float = 50_000.0
     flagged_share: float = 0.2
     flagged_degrees: float = 18.0
     pale_od: float = 0.08
@@ -109,6 +124,8 @@ class QualitySettings:
                 raise ValueError(f"{name} is above 0, got {value}")
         if self.fold_strong < self.fold_weak:
             raise ValueError("fold_strong is not below fold_weak")
+        if self.blur_most <= self.blur_least:
+            raise ValueError("blur_least lies below blur_most")
         if Cause.CLEAN in self.excluded:
             raise ValueError("clean tissue is not a cause to leave out")
         if self.flagged_share > 1:

@@ -15,6 +15,7 @@ from ihc_quant.stain.density import from_optical_density
 from ihc_quant.stain.estimate import reference_stains
 from ihc_quant.tissue.artefacts import edge_band, find_blank, find_blur, find_pen, find_saturated
 from ihc_quant.tissue.control import propose_control
+from ihc_quant.tissue.folds import find_folds
 from ihc_quant.tissue.map import TissueMap
 from ihc_quant.tissue.quality import find_causes, summarise
 from ihc_quant.tissue.quality_settings import DEFAULT_QUALITY, QualitySettings
@@ -96,6 +97,51 @@ def test_a_blurred_half_is_found_and_the_sharp_half_is_not(sigma_um: float) -> N
 def test_pale_tissue_is_not_blurred(strength: float) -> None:
     measures = raster(picture(tissue_od(640, strength)))
     assert find_blur(measures, everywhere(measures), DEFAULT_QUALITY).mean() <= 0.02
+
+
+def banded(added: NDArray[np.float32] | None, side_px: int = 1280) -> NDArray[np.float32]:
+    """Return tissue with a second layer, or something else, on a band of 100 µm across its middle."""
+    od = tissue_od(side_px)
+    middle = slice(side_px // 2 - 100, side_px // 2 + 100)
+    od[middle] += tissue_od(side_px, seed=1)[middle] if added is None else added
+    return od
+
+
+def test_a_fold_with_tissue_on_both_sides_is_found_along_its_band() -> None:
+    measures = raster(picture(banded(None)))
+    found = find_folds(measures, everywhere(measures), DEFAULT_QUALITY)
+    assert found[35:45].mean() >= 0.9
+    assert not found[:31].any()
+    assert not found[49:].any()
+
+
+@pytest.mark.parametrize("added", [0.35 * DAB, np.array((0.02, 0.4, 0.3)), np.array((0.3, 0.06, 0.12))])
+def test_a_band_of_more_chromogen_or_of_ink_is_no_fold(added: NDArray[np.float64]) -> None:
+    measures = raster(picture(banded(added.astype(np.float32))))
+    assert not find_folds(measures, everywhere(measures), DEFAULT_QUALITY).any()
+
+
+@pytest.mark.parametrize("empty", [slice(0, 540), slice(740, None)])
+def test_a_dense_band_with_glass_on_one_side_is_no_fold(empty: slice) -> None:
+    od = banded(None)
+    od[empty] = 0
+    rgb = picture(od)
+    measures = raster(rgb)
+    tissue = everywhere(measures)
+    tissue[empty.start // STEP_PX : None if empty.stop is None else empty.stop // STEP_PX] = False
+    assert not find_folds(measures, tissue, DEFAULT_QUALITY).any()
+
+
+@pytest.mark.parametrize("across_px", [96, 160])
+def test_a_strip_of_sharp_tissue_on_glass_is_not_blurred(across_px: int) -> None:
+    od = tissue_od(1280)
+    od[: 640 - across_px // 2] = 0
+    od[640 + across_px // 2 :] = 0
+    measures = raster(np.asarray(cv2.GaussianBlur(picture(od), (0, 0), sigmaX=1), np.uint8))
+    tissue = everywhere(measures)
+    tissue[: 38 - across_px // 32] = False
+    tissue[42 + across_px // 32 :] = False
+    assert not find_blur(measures, tissue, DEFAULT_QUALITY).any()
 
 
 def test_empty_and_saturated_places_are_told_apart() -> None:
@@ -203,6 +249,21 @@ def test_a_fragment_apart_that_is_stained_otherwise_may_be_control() -> None:
     assert "more chromogen" in proposals[0].reason
 
 
+def test_the_kind_of_most_fragments_is_the_biopsy_even_where_the_control_is_larger() -> None:
+    overview, tissue = fragments_apart([0.2, 0.2, 0.6], 200)
+    numbers = tissue.fragments.copy()
+    numbers[40:, :400] = 0
+    proposals = propose_control(overview, TissueMap(numbers, GRID), reference_stains(WHITE))
+    assert [proposal.fragments for proposal in proposals] == [(3,)]
+    assert "unless" not in proposals[0].reason
+
+
+def test_of_two_unlike_pieces_it_is_said_that_either_may_be_the_control() -> None:
+    overview, tissue = fragments_apart([0.2, 0.6], 200)
+    (proposal,) = propose_control(overview, tissue, reference_stains(WHITE))
+    assert "unless the rest is" in proposal.reason
+
+
 @pytest.mark.parametrize(("strengths", "gap_px"), [([0.2, 0.2, 0.2], 200), ([0.2, 0.6], 60), ([0.2], 0)])
 def test_levels_that_are_alike_and_fragments_side_by_side_are_no_control(strengths: list[float], gap_px: int) -> None:
     overview, tissue = fragments_apart(strengths, gap_px)
@@ -223,7 +284,8 @@ def test_tiles_give_the_same_measures_as_the_whole() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"pen_od": 0.0}, {"fold_strong": 1.1}, {"excluded": (Cause.CLEAN,)}, {"flagged_share": 2.0}]
+    "wrong",
+    [{"pen_od": 0.0}, {"fold_strong": 1.1}, {"blur_most": 0.001}, {"excluded": (Cause.CLEAN,)}, {"flagged_share": 2.0}],
 )
 def test_settings_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"above 0|below|clean|within"):
