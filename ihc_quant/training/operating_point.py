@@ -28,6 +28,8 @@ PRESENCE_THRESHOLDS = np.concatenate([[0.0], np.round(np.arange(0.3, 0.951, 0.05
 POSITIVE_THRESHOLDS = np.round(np.arange(0.3, 0.71, 0.05), 2)
 """Calibrated probabilities that are tried as the threshold of a positive cell. Not far from one half: beyond, the
 wrongly found cells of one patient would overrule the calibration, and other tissues would be counted short."""
+LEAST_F1_GAIN = 0.005
+"""A smaller gain does not move the threshold away from one half: it is less than one run differs from the next."""
 CALIBRATION_ROUNDS = 8
 """Most corrections that are tried."""
 LEAST_GAIN = 0.01
@@ -159,12 +161,17 @@ def balanced_calls(found: Sequence[FieldCells]) -> tuple[MatchedCalls, NDArray[n
 
 
 def choose_positive(found: Sequence[FieldCells]) -> float:
-    """Return the calibrated probability that gives the best mean F1 of positive cells over the sources."""
+    """Return the calibrated probability from which a cell is positive.
+
+    One half is what the calibration means; another threshold is taken only where the mean F1 of positive cells over the
+    sources gains ``LEAST_F1_GAIN`` by it, and then no farther from one half than it takes.
+    """
     scores = [
         np.mean([each.positive.f1 or 0.0 for each in detect_by_source(found, float(threshold)).values()])
         for threshold in POSITIVE_THRESHOLDS
     ]
-    return float(POSITIVE_THRESHOLDS[int(np.argmax(scores))])
+    good = POSITIVE_THRESHOLDS[np.array(scores) > max(scores) - LEAST_F1_GAIN]
+    return float(good[np.argmin(np.abs(good - 0.5))])
 
 
 def uncertain_band(calls: MatchedCalls, weight: NDArray[np.float64], positive: float) -> tuple[float, float]:
