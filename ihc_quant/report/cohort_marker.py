@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from ihc_quant.domain.biopsy import SectionRecord
 from ihc_quant.domain.outcome import Scored, SlideOutcome
 from ihc_quant.domain.score import CellCounts, Estimate, Interval, MarkerScore
 from ihc_quant.scoring.network_error import MEASUREMENT_METHOD
@@ -15,6 +16,11 @@ NO_SECTION = "no section"
 INCOMPLETE = "incomplete"
 SCORED = "scored"
 
+IN_SKIN = (
+    "skin, and not every section has a drawn infiltrate: positive_fraction is of all nucleated cells, keratinocytes "
+    "and stroma among them, and says nearly nothing; read the density"
+)
+
 SEVERAL = "{} sections: figures are ratios of sums, intervals stand in the report"
 
 
@@ -25,7 +31,9 @@ class MarkerFigures:
     cells: Mapping[str, str | int | float | bool]
 
 
-def marker_figures(marker: str, outcomes: Sequence[SlideOutcome]) -> MarkerFigures:
+def marker_figures(
+    marker: str, outcomes: Sequence[SlideOutcome], records: Sequence[SectionRecord] = (), site: str = ""
+) -> MarkerFigures:
     """Return the figures of one marker.
 
     Parameters
@@ -33,12 +41,18 @@ def marker_figures(marker: str, outcomes: Sequence[SlideOutcome]) -> MarkerFigur
     marker : str
     outcomes : sequence of SlideOutcome
         Of the whole biopsy.
+    records : sequence of SectionRecord
+        What the manifest says of these sections; which are replicates stands there.
+    site : str
+        Of the biopsy.
 
     Returns
     -------
     MarkerFigures
-        Without figures where one of the marker's sections was not scored: the rest would be a smaller biopsy. Those of
-        the infiltrate begin with ``"infiltrate_"`` and are there where every section has one of the same origin.
+        Without figures where one of the marker's sections was not scored: the rest would be a smaller biopsy. Without
+        figures, too, where several sections are not replicates that were analysed over regions of one kind: two
+        antibodies or two regions make no sum. Figures of the infiltrate begin with ``"infiltrate_"`` and are there
+        where every section has one of the same origin.
     """
     sections = [outcome for outcome in outcomes if outcome.stain.marker == marker]
     scored = [outcome for outcome in sections if isinstance(outcome, Scored)]
@@ -47,14 +61,18 @@ def marker_figures(marker: str, outcomes: Sequence[SlideOutcome]) -> MarkerFigur
     cells: dict[str, str | int | float | bool] = {"sections": len(sections), "status": status}
     if not scored or not complete:
         return MarkerFigures(cells)
+    if apart := _why_apart(scored, records):
+        cells["notes"] = f"{len(scored)} sections, {apart}: they are not summed; the report gives each"
+        return MarkerFigures(cells)
     figures, intervals, notes = _figures([outcome.score for outcome in scored])
     notes = [caution for outcome in scored for caution in outcome.score.cautions] + notes
     of_infiltrate, more_intervals, more_notes = _infiltrate(scored)
     cells |= figures | of_infiltrate
     if len(scored) > 1:
         notes.append(SEVERAL.format(len(scored)))
-    if intervals:
-        cells["intervals_reliable"] = all(interval.reliable for interval in intervals)
+    if site == "skin" and of_infiltrate.get("infiltrate_origin") != "drawn":
+        notes.append(IN_SKIN)
+    cells |= _reliable(intervals, "")
     notes += [f"{interval.method}: {interval.note}" for interval in intervals if interval.note]
     notes += more_notes
     notes += [f"infiltrate: {each.method}: {each.note}" for each in more_intervals if each.note]
@@ -64,6 +82,33 @@ def marker_figures(marker: str, outcomes: Sequence[SlideOutcome]) -> MarkerFigur
     if notes:
         cells["notes"] = " | ".join(dict.fromkeys(notes))
     return MarkerFigures(cells)
+
+
+def _why_apart(scored: Sequence[Scored], records: Sequence[SectionRecord]) -> str:
+    """Return why sections of one marker make no sum; nothing where they do, and of a single one."""
+    if len(scored) == 1:
+        return ""
+    of_section = {record.slide_id: record for record in records}
+    known = [of_section.get(outcome.slide_id) for outcome in scored]
+    stains = {
+        (outcome.stain.chromogen, *(record.details.get(name) for name in ("clone", "epitope")))
+        for outcome, record in zip(scored, known, strict=True)
+        if record is not None
+    }
+    if len(stains) > 1:
+        return "which differ in clone, epitope or chromogen"
+    if not all(record is not None and record.replicate for record in known):
+        return "which are not named as replicates"
+    regions = dict.fromkeys(outcome.region.label for outcome in scored)
+    return f"which were analysed over different regions ({', '.join(regions)})" if len(regions) > 1 else ""
+
+
+def _reliable(intervals: Sequence[Interval], prefix: str) -> dict[str, bool]:
+    """Return whether the intervals of sampling, and those of the network's error too, can be trusted."""
+    both = [interval for interval in intervals if interval.method.startswith(MEASUREMENT_METHOD)]
+    sampling = [interval for interval in intervals if interval not in both]
+    kinds = (("sampling", sampling), ("measurement", both))
+    return {f"{prefix}{kind}_reliable": all(each.reliable for each in given) for kind, given in kinds if given}
 
 
 def _figures(scores: Sequence[MarkerScore]) -> tuple[dict[str, int | float], list[Interval], list[str]]:
@@ -105,8 +150,7 @@ def _infiltrate(scored: Sequence[Scored]) -> tuple[dict[str, str | int | float |
     figures, intervals, notes = _figures([part.score for part in having])
     cells: dict[str, str | int | float | bool] = {f"infiltrate_{name}": value for name, value in figures.items()}
     cells["infiltrate_origin"] = "drawn" if origins[0] == "drawn" else "proposed, not reviewed"
-    if intervals:
-        cells["infiltrate_intervals_reliable"] = all(interval.reliable for interval in intervals)
+    cells |= _reliable(intervals, "infiltrate_")
     cautions = [caution for part in having for caution in part.score.cautions]
     return cells, intervals, [f"infiltrate: {note}" for note in (*cautions, *notes)]
 

@@ -11,7 +11,7 @@ GRADES = (("1+", "one_plus"), ("2+", "two_plus"), ("3+", "three_plus"))
 def marker_columns(marker: str) -> Iterator[CohortColumn]:
     """Return the columns of a marker; its name in small letters stands in front of theirs."""
     cells = f"{marker}+ cells"
-    uncounted = f"no {marker} section, or not every one of them was scored"
+    uncounted = f"no {marker} section, not every one of them was scored, or they are no replicates"
     no_infiltrate = f"{uncounted}, or not every one has an infiltrate of the same origin"
     yield _column(marker, "sections", "integer", "sections", f"sections stained for {marker}", "never")
     yield _column(
@@ -71,8 +71,12 @@ def _estimates(marker: str, prefix: str, where: str, uncounted: str) -> Iterator
 
 
 def _reliable(marker: str, prefix: str) -> Iterator[CohortColumn]:
-    says = "whether every interval meets the conditions of its method"
-    yield _column(marker, f"{prefix}intervals_reliable", "truth", "", says, "there is no interval")
+    for kind, of_kind in (
+        ("sampling", "intervals of sampling alone, of fraction, density and H-score"),
+        ("measurement", "interval of sampling and the network's own error together, which the fraction has"),
+    ):
+        says = f"whether every condition of the {of_kind} is met ({marker.lower()}_notes says which is not)"
+        yield _column(marker, f"{prefix}{kind}_reliable", "truth", "", says, "there is no such interval")
 
 
 def _column(marker: str, name: str, kind: Kind, unit: str, meaning: str, missing: str) -> CohortColumn:

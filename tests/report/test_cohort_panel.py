@@ -2,11 +2,12 @@
 
 import csv
 import io
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
-from ihc_quant.domain.biopsy import BiopsyPanel, BiopsyReport
+from ihc_quant.domain.biopsy import BiopsyPanel, BiopsyReport, SectionRecord
 from ihc_quant.domain.outcome import LeftOut, RegionScore, Scored
 from ihc_quant.domain.score import Estimate, Interval
 from ihc_quant.domain.sensitivity import HotSpot
@@ -74,8 +75,15 @@ def test_a_scheme_names_the_section_where_it_judges_several(scored: Scored) -> N
     assert " | c2: low" in both["geller-2020-infiltrate-25"]
 
 
-def row_of(*outcomes: Scored) -> dict[str, str]:
-    text = cohort_csv([CohortEntry(BiopsyReport("B", "P", "skin", outcomes))], cohort_columns())
+def row_of(*outcomes: Scored, records: Sequence[SectionRecord] | None = None, site: str = "skin") -> dict[str, str]:
+    if records is None:
+        count = len(outcomes)
+        records = [
+            SectionRecord(outcome.slide_id, f"level {number} of {count}" if count > 1 else "", {"clone": "1G1"})
+            for number, outcome in enumerate(outcomes, start=1)
+        ]
+    report = BiopsyReport("B", "P", site, outcomes, sections=tuple(records))
+    text = cohort_csv([CohortEntry(report)], cohort_columns())
     (row,) = csv.DictReader(io.StringIO(text))
     return row
 
@@ -94,7 +102,7 @@ def test_infiltrate_hot_spot_and_what_was_left_out_have_columns(with_parts: Scor
     assert (row["cd4_infiltrate_cells"], row["cd4_infiltrate_positive_fraction"]) == ("10000", "0.1234")
     assert row["cd4_infiltrate_positive_fraction_measurement_high"] == "0.2011"
     assert row["cd4_infiltrate_density_per_mm2_sampling_low"] == "401.2"
-    assert row["cd4_infiltrate_intervals_reliable"] == "false"
+    assert (row["cd4_infiltrate_sampling_reliable"], row["cd4_infiltrate_measurement_reliable"]) == ("false", "false")
     assert (row["cd4_hot_spot_density_per_mm2"], row["cd4_left_out_mm2"]) == ("912.5", "0.5")
     assert "infiltrate: Melanin may count as DAB" in row["cd4_notes"]
     plain = row_of(scored)
@@ -119,6 +127,45 @@ def test_several_sections_add_their_infiltrates_only_where_all_have_one_alike(
     mixed = row_of(with_parts, replace(scored, slide_id="x"))
     assert mixed["cd4_infiltrate_cells"] == ""
     assert "infiltrate: not every section has one of the same origin" in mixed["cd4_notes"]
+
+
+def test_sections_that_are_no_replicates_are_not_summed(scored: Scored) -> None:
+    one, other = replace(scored, slide_id="a"), replace(scored, slide_id="b")
+    analysed = replace(other, region=AnalysedRegion("analysed area", "drawn"))
+    levels = [SectionRecord(name, f"level {number} of 2") for number, name in ((1, "a"), (2, "b"))]
+    unlike = [SectionRecord("a", "", {"epitope": "N-terminal"}), SectionRecord("b", "", {"epitope": "C-terminal"})]
+    unnamed = [SectionRecord("a"), SectionRecord("b")]
+    for second, records, why in (
+        (other, unlike, "which differ in clone, epitope or chromogen"),
+        (other, unnamed, "which are not named as replicates"),
+        (analysed, levels, "which were analysed over different regions (all tissue, analysed area)"),
+    ):
+        row = row_of(one, second, records=records)
+        assert (row["cd4_status"], row["cd4_sections"]) == ("scored", "2")
+        assert (row["cd4_cells"], row["cd4_positive_fraction"], row["cd4_density_per_mm2"]) == ("", "", "")
+        assert row["cd4_notes"] == f"2 sections, {why}: they are not summed; the report gives each"
+    assert row_of(one, other, records=levels)["cd4_cells"] == "20000"
+
+
+def test_reliability_of_sampling_and_of_the_networks_error_are_told_apart(scored: Scored) -> None:
+    limits = Interval(0.1, 0.2, 0.95, "spatial block bootstrap"), Interval(0.0, 0.3, 0.95, "sampling + measurement")
+    for doubtful in (0, 1):
+        marked = tuple(replace(each, reliable=place != doubtful) for place, each in enumerate(limits))
+        fraction = Estimate(0.15, "fraction", marked)
+        row = row_of(replace(scored, score=replace(scored.score, positive_fraction=fraction)))
+        found = row["cd4_sampling_reliable"], row["cd4_measurement_reliable"]
+        assert found == (("false", "true") if doubtful == 0 else ("true", "false"))
+
+
+def test_a_fraction_of_skin_without_a_drawn_infiltrate_is_cautioned(with_parts: Scored, scored: Scored) -> None:
+    drawn = replace(with_parts, compartments=(replace(with_parts.compartments[0], region=INFILTRATE),))
+    for outcome, site, cautioned in (
+        (scored, "skin", True),
+        (with_parts, "skin", True),
+        (drawn, "skin", False),
+        (scored, "lymph_node", False),
+    ):
+        assert ("keratinocytes" in row_of(outcome, site=site)["cd4_notes"]) is cautioned
 
 
 def test_a_window_that_does_not_stand_out_says_why(with_parts: Scored) -> None:

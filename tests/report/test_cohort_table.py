@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from ihc_quant.domain.biopsy import BiopsyReport
+from ihc_quant.domain.biopsy import BiopsyReport, SectionRecord
 from ihc_quant.domain.clinical import SERIES_NAMES, ClinicalRecord, ClinicalTable
 from ihc_quant.domain.outcome import Failed, NoTissue, Scored
 from ihc_quant.domain.provenance import RESEARCH_USE_ONLY
@@ -75,7 +75,7 @@ def test_complete_biopsy_has_its_figures(complete_report: BiopsyReport, scored: 
         "0.1523",
     )
     assert row["cd4_positive_fraction_measurement_high"] == "0.2011"
-    assert row["cd4_intervals_reliable"] == "false"
+    assert (row["cd4_sampling_reliable"], row["cd4_measurement_reliable"]) == ("false", "false")
     assert "only 9 blocks" in row["cd4_notes"]
     assert (row["ccr4_status"], row["ccr4_sections"], row["ccr4_cells"]) == ("scored", "1", "10000")
     assert (row["ccr4_cd4_density_ratio"], row["ccr4_cd4_density_ratio_high"]) == ("1.25", "1.7")
@@ -113,7 +113,8 @@ def test_no_cells_are_missing_and_never_zero(report: BiopsyReport) -> None:
 
 
 def test_several_sections_are_a_ratio_of_sums(scored: Scored, failed: Failed, without_tissue: NoTissue) -> None:
-    both = row_of(CohortEntry(BiopsyReport("B", "P", "other", (scored, scored))))
+    levels = tuple(SectionRecord(scored.slide_id, f"level {number} of 2") for number in (1, 2))
+    both = row_of(CohortEntry(BiopsyReport("B", "P", "other", (scored, scored), sections=levels)))
     assert (both["cd4_sections"], both["cd4_cells"], both["cd4_positive_cells"]) == ("2", "20000", "2468")
     assert (both["cd4_positive_fraction"], both["cd4_positive_fraction_sampling_low"]) == ("0.1234", "")
     assert "2 sections" in both["cd4_notes"]
