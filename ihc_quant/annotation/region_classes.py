@@ -37,7 +37,7 @@ SYNONYMS: Mapping[RegionKind, tuple[str, ...]] = MappingProxyType(
         RegionKind.ANALYSE: ("analyse", "analyze", "analyse in", "analyze in", "analysis", "include", "region", "roi"),
         RegionKind.EXCLUDE: (
             "exclude", "excluded", "exclusion", "ignore", "artefact", "artifact", "pen", "fold", "crush", "necrosis",
-            "melanin", "pigment", "hemosiderin", "haemosiderin",
+            "melanin", "pigment", "hair", "hemosiderin", "haemosiderin",
         ),
         RegionKind.CONTROL_TISSUE: (
             "control tissue", "control", "on slide control", "positive control", "negative control",

@@ -4,21 +4,29 @@ import re
 from collections.abc import Iterator, Mapping
 from itertools import chain
 
+from ihc_quant.batch.manifest_cells import stated
 from ihc_quant.batch.measurement import Measurement, WeightsUsed
 from ihc_quant.batch.settings import COARSEST_MPP_UM
 from ihc_quant.domain.biopsy import PANEL_MARKERS, BiopsyReport
-from ihc_quant.domain.outcome import Scored
+from ihc_quant.domain.outcome import Scored, Shown
 from ihc_quant.report.figures import format_with_intervals
+from ihc_quant.scoring.score import INSUFFICIENT, LOW_COUNT
 
 BROWN_CHROMOGENS = ("DAB",)
 """Chromogens of melanin's colour."""
 CONTROL_MARKER = "negative_control"
 UNSTAINED = "none"
 """How the chromogen of a section without one is written."""
-NOT_DONE = re.compile(r"no|none|n|not done|without|false|0", re.IGNORECASE)
-"""How people write that a step was left out."""
-N_TERMINAL = re.compile(r"\b(n|nh2|amino)\W*term", re.IGNORECASE)
-"""However people write it: N-terminal, N terminus, Nterm, amino-terminal."""
+NOT_DONE = re.compile(
+    r"(no|none|not|without|omitted|skipped|unblocked|missing|left out)\b.*|n|nil|false|0|[-–—]+", re.IGNORECASE
+)
+"""How people write that a step was left out: no, no block, none, not performed, omitted."""
+N_TERMINAL = re.compile(r"\b(n|nh2|amino)\b\W*(\w+\W+c\W*)?term|\bnterm|\b(not|non|no)\b", re.IGNORECASE)
+"""However people write it: N-terminal, N terminus, Nterm, amino-terminal, N- and C-terminal, not C-terminal."""
+C_TERMINAL = re.compile(r"\b(c|cooh|carboxyl?|carboxy)\W*term", re.IGNORECASE)
+"""However people write it: C-terminal, C terminus, Cterm, carboxy-terminal."""
+MELANIN_CLASSES: frozenset[str] = frozenset({"melanin", "pigment", "epidermis", "epidermal", "hair"})
+"""Classes of drawn exclusions that show that melanin was thought of."""
 
 UNUSUAL_DEGREES = 15.0
 """Angle between a slide's own stain vectors and the reference from which it is flagged. On 138 images with DAB of four
@@ -36,6 +44,8 @@ def biopsy_flags(report: BiopsyReport, measured: Mapping[str, Measurement]) -> t
     measured : mapping of slide_id to Measurement
         Of the sections that could be read.
     """
+    # A section that is shown was read without weights.
+    shown = {outcome.slide_id for outcome in report.outcomes if isinstance(outcome, Shown)}
     sentences = chain(
         _incomplete(report),
         _melanin(report),
@@ -46,7 +56,7 @@ def biopsy_flags(report: BiopsyReport, measured: Mapping[str, Measurement]) -> t
         _coarse(measured),
         _few_cells(report),
         _unreviewed(report),
-        (weights_flag(each.weights) for each in measured.values()),
+        (weights_flag(each.weights) for slide_id, each in measured.items() if slide_id not in shown),
     )
     return tuple(dict.fromkeys(sentences))
 
@@ -72,25 +82,22 @@ def _melanin(report: BiopsyReport) -> Iterator[str]:
     brown = [outcome for outcome in _scored(report) if outcome.stain.chromogen in BROWN_CHROMOGENS]
     if undrawn := [outcome.slide_id for outcome in brown if not _epidermis_known(outcome)]:
         yield (
-            f"Skin and a brown chromogen, and no drawn region excludes or names the epidermis on {', '.join(undrawn)}: "
-            "melanin unmixes to the chromogen and may be counted as stain."
+            "Skin and a brown chromogen, and no drawn region names the epidermis or excludes melanin on "
+            f"{', '.join(undrawn)}: melanin unmixes to the chromogen and may be counted as stain."
         )
 
 
 def _epidermis_known(outcome: Scored) -> bool:
-    """Return whether somebody drew the epidermis or took places out, so that melanin was thought of."""
+    """Return whether somebody drew the epidermis or took melanin out; a fold that was drawn says nothing of it."""
     drawn = any(part.region.kind == "epidermis" and part.region.origin == "drawn" for part in outcome.parts)
-    return drawn or any(left.cause == DRAWN_EXCLUSION for left in outcome.left_out)
-
-
-DRAWN_EXCLUSION = "drawn exclusion"
-"""Cause of tissue left out because a person excluded it."""
+    excluded = outcome.annotations.excluded if outcome.annotations else ()
+    return drawn or any(MELANIN_CLASSES & set(re.findall(r"[a-z]+", each.casefold())) for each in excluded)
 
 
 def _peroxidase(report: BiopsyReport) -> Iterator[str]:
     stained = {outcome.slide_id for outcome in report.outcomes if outcome.stain.chromogen != UNSTAINED}
     blocks = {
-        record.slide_id: record.details.get("peroxidase_block", "")
+        record.slide_id: stated(record.details.get("peroxidase_block", ""))
         for record in report.sections
         if record.slide_id in stained
     }
@@ -124,8 +131,9 @@ def _masked_epitope(report: BiopsyReport) -> Iterator[str]:
         return
     marker_of = {outcome.slide_id: outcome.stain.marker for outcome in report.outcomes}
     for record in report.sections:
-        epitope = record.details.get("epitope", "")
-        if marker_of[record.slide_id] == "CCR4" and (not epitope or N_TERMINAL.search(epitope)):
+        epitope = stated(record.details.get("epitope", ""))
+        c_terminal = C_TERMINAL.search(epitope) and not N_TERMINAL.search(epitope)
+        if marker_of[record.slide_id] == "CCR4" and not c_terminal:
             state = f"{epitope} epitope" if epitope else "epitope not recorded"
             yield (
                 f"{record.slide_id} was taken on or after the start of treatment (day {report.biopsy_day}, {state}): "
@@ -156,9 +164,11 @@ def _coarse(measured: Mapping[str, Measurement]) -> Iterator[str]:
 def _few_cells(report: BiopsyReport) -> Iterator[str]:
     for outcome in _scored(report):
         if outcome.stain.marker in PANEL_MARKERS:
-            for caution in outcome.score.cautions:
-                if caution.startswith(("insufficient", "low count")):
-                    yield f"{outcome.slide_id} ({outcome.stain.marker}): {caution}."
+            for place, part in enumerate(outcome.parts):
+                where = f", {part.region.label}" if place else ""
+                for caution in part.score.cautions:
+                    if caution.startswith((INSUFFICIENT, LOW_COUNT)):
+                        yield f"{outcome.slide_id} ({outcome.stain.marker}{where}): {caution}."
 
 
 def _unreviewed(report: BiopsyReport) -> Iterator[str]:

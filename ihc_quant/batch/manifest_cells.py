@@ -38,6 +38,14 @@ DATE = re.compile(r"(\d{1,4}[./-]){2}\d{1,4}|\d{1,2}[.-][^\W\d]{3,4}\.?|[^\W\d]{
 """A date, or what a spreadsheet makes of ``1-3``: ``01.03.2024``, ``03. Jan``, ``Jan-03``."""
 
 
+NOT_STATED = re.compile(
+    r"[-–—?./]*|n\W*a\W*|n\W*k\W*|not\W+(recorded|known|stated|available|applicable|given|documented)|nan|null|unknown|"
+    r"unrecorded|tbd",
+    re.IGNORECASE,
+)
+"""How people write that they do not know: unknown, not recorded, n/a, n. a., ?, -."""
+
+
 class CellFault(ValueError):
     """What is wrong with a cell and how to mend it: ``what; cure``."""
 
@@ -101,6 +109,17 @@ def parse_cell(column: str, text: str) -> object:
     if SPREADSHEET_ERROR.fullmatch(text):
         raise CellFault(f"{text!r} is the error of a spreadsheet's formula; write the value itself")
     return PARSERS[column](text) if column in PARSERS else text
+
+
+def stated(text: str) -> str:
+    """Return what a cell states; nothing where it says that it is not known.
+
+    Examples
+    --------
+    >>> stated("n/a"), stated("Not recorded"), stated("H2O2, 3 %")
+    ('', '', 'H2O2, 3 %')
+    """
+    return "" if NOT_STATED.fullmatch(text.strip()) else text
 
 
 def check_stain(values: Mapping[str, Any]) -> str:

@@ -58,11 +58,14 @@ class DrawnBy:
         Drawn areas in it.
     notes : tuple of str
         A sentence for each outline that was mended and for objects that were left aside.
+    excluded : tuple of str
+        Classes of the areas that were taken out of the analysis, as the person wrote them, each once.
     """
 
     file_sha256: str
     regions: int
     notes: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

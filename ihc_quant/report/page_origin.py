@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from ihc_quant.domain.biopsy import BiopsyReport, SectionRecord
-from ihc_quant.domain.outcome import Failed, Scored, SlideOutcome
+from ihc_quant.domain.outcome import Failed, Scored, Shown, SlideOutcome
 from ihc_quant.domain.provenance import Provenance
 from ihc_quant.report import figures
 from ihc_quant.report.page_blocks import Block, Cell, Chapter, Facts, Heading, Line, Table, Text, plain
@@ -52,7 +52,7 @@ def weights_chapter(report: BiopsyReport) -> Chapter:
     """Return which weights were used and what their error was measured on."""
     used: dict[str, tuple[Provenance, list[str], list[str]]] = {}
     for outcome in report.outcomes:
-        if not isinstance(outcome, Failed):
+        if not isinstance(outcome, Failed | Shown):
             provenance = outcome.provenance
             _, slides, said = used.setdefault(provenance.weights_sha256, (provenance, [], []))
             slides.append(outcome.slide_id)

@@ -9,7 +9,7 @@ import pytest
 from ihc_quant.batch.flags import UNUSUAL_DEGREES, biopsy_flags
 from ihc_quant.batch.measurement import Measurement, read_slide_json
 from ihc_quant.domain.biopsy import BiopsyReport, SectionRecord
-from ihc_quant.domain.outcome import Failed, LeftOut, NoTissue, RegionScore, Scored, Shown, SlideOutcome
+from ihc_quant.domain.outcome import DrawnBy, Failed, LeftOut, NoTissue, RegionScore, Scored, Shown, SlideOutcome
 from ihc_quant.domain.provenance import Provenance
 from ihc_quant.domain.score import CellCounts
 from ihc_quant.domain.serial_sections import AnalysedRegion
@@ -57,21 +57,25 @@ def test_melanin_is_flagged_in_skin_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("region", "cause", "flagged"),
+    ("region", "excluded", "flagged"),
     [
         (AnalysedRegion("epidermis", "drawn"), "", False),
         (AnalysedRegion("dermis", "drawn"), "", True),
+        (AnalysedRegion("infiltrate", "proposed"), "Ignore*", True),
         (AnalysedRegion("infiltrate", "proposed"), "pen", True),
-        (AnalysedRegion("infiltrate", "proposed"), "drawn exclusion", False),
+        (AnalysedRegion("infiltrate", "proposed"), "Melanin*", False),
+        (AnalysedRegion("infiltrate", "proposed"), "hair", False),
     ],
 )
-def test_melanin_is_not_flagged_where_somebody_drew_the_epidermis_or_an_exclusion(
-    region: AnalysedRegion, cause: str, flagged: bool
+def test_melanin_is_not_flagged_where_somebody_drew_the_epidermis_or_excluded_melanin(
+    region: AnalysedRegion, excluded: str, flagged: bool
 ) -> None:
     outcome, details = section()
     assert isinstance(outcome, Scored)
-    left_out = (LeftOut(cause, 1e4),) if cause else ()
-    drawn = replace(outcome, compartments=(RegionScore(region, outcome.score),), left_out=left_out)
+    drawn_by = DrawnBy("0" * 64, 2, excluded=("fold", excluded) if excluded else ())
+    left_out = (LeftOut("drawn exclusion", 1e4),)
+    parts = (RegionScore(region, outcome.score),)
+    drawn = replace(outcome, compartments=parts, left_out=left_out, annotations=drawn_by)
     undrawn = section("CD4")
     of_ccr4, of_cd4 = (
         [flag for flag in flags_of((drawn, details), undrawn, site="skin") if "melanin" in flag and name in flag]
@@ -87,11 +91,22 @@ def test_a_missing_block_and_a_missing_control_are_flagged() -> None:
     assert any("There is no control section" in flag for flag in flags)
 
 
-@pytest.mark.parametrize("block", ["no", "None", "not done"])
+@pytest.mark.parametrize("block", ["no", "None", "not done", "No block", "not performed", "omitted", "none used", "0"])
 def test_a_block_that_was_left_out_is_not_taken_for_one(block: str) -> None:
     flags = flags_of(section(peroxidase_block=block), CONTROL)
     assert [flag for flag in flags if "was not blocked on s-CCR4" in flag]
     assert not [flag for flag in flags if "is recorded" in flag]
+
+
+@pytest.mark.parametrize("block", ["unknown", "n/a", "?", "-", "Not recorded"])
+def test_a_block_that_nobody_knows_of_is_not_recorded(block: str) -> None:
+    flags = flags_of(section(peroxidase_block=block), CONTROL)
+    assert [flag for flag in flags if "No peroxidase block is recorded for s-CCR4" in flag]
+
+
+@pytest.mark.parametrize("block", ["H2O2", "yes", "3 % H2O2, 10 min", "Novolink block"])
+def test_a_block_is_taken_for_one(block: str) -> None:
+    assert not [flag for flag in flags_of(section(peroxidase_block=block), CONTROL) if "eosinophils" in flag]
 
 
 def test_a_section_without_chromogen_needs_no_block() -> None:
@@ -113,7 +128,13 @@ def test_a_control_without_a_figure_is_no_control() -> None:
         (14, "N terminus", True),
         (14, "NH2-terminal, residues 1-29", True),
         (14, "amino terminus", True),
+        (14, "unknown", True),
+        (14, "extracellular", True),
+        (14, "N- and C-terminal", True),
+        (14, "not C-terminal", True),
         (14, "C-terminal", False),
+        (14, "Cterm, residues 310-360", False),
+        (14, "carboxy-terminal", False),
         (14, "C terminus", False),
         (-3, "", False),
         (None, "", False),
@@ -137,6 +158,14 @@ def test_few_cells_are_flagged(negative: int, words: str) -> None:
     flags = [flag for flag in flags_of(section(counts=CellCounts(negative, 5, 3, 2, 1e6))) if "s-CCR4 (CCR4)" in flag]
     assert len(flags) == bool(words)
     assert all(words in flag for flag in flags)
+
+
+def test_few_cells_of_a_compartment_are_flagged_by_its_name() -> None:
+    outcome, details = section()
+    assert isinstance(outcome, Scored)
+    few = RegionScore(AnalysedRegion("infiltrate", "drawn"), score_marker("CCR4", CellCounts(0, 5, 0, 0, 1e4), None))
+    flags = flags_of((replace(outcome, compartments=(few,)), details), CONTROL)
+    assert "s-CCR4 (CCR4, infiltrate): insufficient: 5 cells, fewer than 100." in flags
 
 
 def test_a_proposed_infiltrate_is_flagged_until_somebody_draws_it() -> None:
@@ -167,6 +196,12 @@ def test_a_coarse_scan_is_flagged(measurement: Measurement, mpp: float, flagged:
     facts = measurement.facts.model_copy(update={"mpp_x": mpp, "mpp_y": mpp})
     flags = flags_of(section(), measured={"s-CCR4": measurement.model_copy(update={"facts": facts})})
     assert any("s-CCR4 (0.8)" in flag for flag in flags) is flagged
+
+
+def test_a_section_that_is_only_shown_names_no_weights(measurement: Measurement) -> None:
+    shown = Shown("s-HE", SectionStain("H&E", "none", chromogen_assumed=False), PROVENANCE), dict[str, str]()
+    flags = flags_of(section(), shown, measured={"s-HE": measurement})
+    assert not [flag for flag in flags if flag.startswith("Weights ")]
 
 
 def test_weights_say_once_what_they_were_tested_on(measurement: Measurement) -> None:
