@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ihc_quant.batch.manifest_agreement import contradictions
-from ihc_quant.batch.manifest_cells import CellFault, Entry, Fault, check_stain, parse_cell
+from ihc_quant.batch.manifest_cells import CellFault, Entry, Fault, check_stain, parse_cell, stated
 from ihc_quant.batch.manifest_files import unusable_files
 from ihc_quant.batch.manifest_table import read_table
 from ihc_quant.domain.geometry import Mpp
-from ihc_quant.domain.stain import SectionStain
+from ihc_quant.domain.stain import NO_CHROMOGEN, UNSTAINED_MARKER, SectionStain
 from ihc_quant.errors import ManifestError
 
 REQUIRED_COLUMNS: tuple[str, ...] = (
@@ -157,13 +157,16 @@ def _parse_line(line: int, cells: Sequence[str], header: Sequence[str]) -> tuple
     faults: dict[str, str] = {}
     for column in MANIFEST_COLUMNS:
         text = texts.get(column, "")
+        text = stated(text) if column in DETAIL_COLUMNS else text
         if text:
             try:
                 values[column] = parse_cell(column, text)
             except CellFault as fault:
                 faults[column] = str(fault)
         elif column in REQUIRED_COLUMNS and column in header:
-            faults[column] = f"it is empty; {EMPTY_CURES.get(column, 'fill it in')}"
+            unstained = column == "chromogen" and values.get("marker") == UNSTAINED_MARKER
+            cure = f"write {NO_CHROMOGEN}" if unstained else EMPTY_CURES.get(column, "fill it in")
+            faults[column] = f"it is empty; {cure}"
     if stain_fault := check_stain(values):
         faults["chromogen"] = stain_fault
     entry = Entry(line, values, frozenset(faults))

@@ -161,6 +161,16 @@ def test_twenty_faults_in_two_hundred_slides_are_twenty_lines(tmp_path: Path) ->
     assert all(";" in fault for fault in found)
 
 
+@pytest.mark.parametrize("words", ["unknown", "Not recorded", "n.a.", "n/a", "N/A", "?", "-", "–", "n. a."])
+def test_details_that_nobody_knows_are_not_recorded(tmp_path: Path, words: str) -> None:
+    details = ("clone", "epitope", "peroxidase_block", "section_index", "section_thickness_um", "biopsy_day")
+    (row,) = read_manifest(written(tmp_path, section(1, **dict.fromkeys(details, words))))
+    assert row.details == ()
+    assert row.section_index is row.section_thickness_um is row.biopsy_day is None
+    (kept,) = read_manifest(written(tmp_path, section(1, clone="N-A1", peroxidase_block="none")))
+    assert dict(kept.details).items() >= {"clone": "N-A1", "peroxidase_block": "none"}.items()
+
+
 def test_a_fault_that_many_lines_share_is_told_once(tmp_path: Path) -> None:
     rows = [section(number, chromogen="" if number != 4 else "DAB") for number in range(1, 7)]
     (fault,) = faults(written(tmp_path, *rows))
@@ -259,7 +269,7 @@ def test_files_need_not_be_there_to_write_reports_again(tmp_path: Path) -> None:
         ({"section_thickness_um": "inf"}, "section_thickness_um"),
         ({"biopsy_day": "14.5"}, "biopsy_day"),
         ({"biopsy_day": "20240301"}, "biopsy_day"),
-        ({"biopsy_day": "-"}, "biopsy_day"),
+        ({"biopsy_day": "-x"}, "biopsy_day"),
         ({"biopsy_day": "day 3"}, "biopsy_day"),
         ({"biopsy_day": "1.3.2024"}, "date"),
         ({"fragments": "3-1"}, "fragments"),
@@ -271,6 +281,7 @@ def test_files_need_not_be_there_to_write_reports_again(tmp_path: Path) -> None:
         ({"patient_id": "p\n1"}, "printed"),
         ({"slide_id": "é" * 40}, "folder"),
         ({"marker": "H&E"}, "write none"),
+        ({"marker": "H&E", "chromogen": ""}, "it is empty; write none"),
         ({"chromogen": "none"}, "state the chromogen"),
         ({"chromogen": "AEC"}, "leave the section out"),
         ({"chromogen": "blue"}, "not possible"),
