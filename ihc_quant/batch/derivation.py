@@ -10,30 +10,30 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from ihc_quant.annotation.region_classes import RegionKind
 from ihc_quant.annotation.region_places import is_analysed
 from ihc_quant.batch.block_store import save_blocks
 from ihc_quant.batch.cell_store import CELLS_FILE as CELLS_FILE
 from ihc_quant.batch.cell_store import read_columns
 from ihc_quant.batch.measurement import Measurement, WeightsUsed, write_slide_json
 from ihc_quant.batch.page_store import save_density, save_od_histogram
-from ihc_quant.batch.pixel_store import load_fragments, load_quality, unreadable
+from ihc_quant.batch.pixel_store import load_fragments, unreadable
 from ihc_quant.batch.quality_control import quality_notes
 from ihc_quant.batch.region_store import REGIONS_FILE, KeptRegions, load_regions
+from ihc_quant.batch.section_placing import place_section
 from ihc_quant.batch.slide_drawing import Section, draw_pictures, draw_shown
 from ihc_quant.batch.tile_table import count_tiles
 from ihc_quant.domain.measurement_error import MeasurementError
 from ihc_quant.domain.outcome import DrawnBy, LeftOut, NoTissue, Scored, Shown, SlideOutcome
 from ihc_quant.domain.provenance import Provenance
 from ihc_quant.report.density_map import SMOOTHING_UM, DensityMap, positive_density
-from ihc_quant.report.spoiled_outlines import SpoiledPlaces
 from ihc_quant.scoring import proposed_infiltrate as proposing
 from ihc_quant.scoring.calls import CallRule
 from ihc_quant.scoring.hot_spot import find_hot_spot
 from ihc_quant.scoring.od_histogram import od_histogram
 from ihc_quant.scoring.score import ScoreSettings
 from ihc_quant.scoring.section_parts import Scoring, SectionParts, score_section
-from ihc_quant.scoring.section_places import off_tissue, place_cells, place_tissue
-from ihc_quant.scoring.spoiled_places import exclude_cells, exclude_tissue
+from ihc_quant.scoring.section_places import off_tissue
 from ihc_quant.scoring.threshold_sensitivity import threshold_sensitivity
 
 CELL_COLUMNS: tuple[str, ...] = (
@@ -43,7 +43,7 @@ CELL_COLUMNS: tuple[str, ...] = (
 
 PROPOSED_NOTE = (
     "The infiltrate was proposed by the software from the density of small nuclei and nobody reviewed it; draw or "
-    "confirm it before its figures are used."
+    "confirm it before its figures are used (ihc-quant export --regions writes it for QuPath)."
 )
 """Stands beside every figure of a proposed infiltrate."""
 
@@ -73,14 +73,8 @@ def derive(folder: Path, measurement: Measurement, rule: CallRule, timings: Mapp
     count_tiles(folder, cells["tile"], cells["grade"])
     settings = ScoreSettings()
     provenance = measurement.provenance(_calls(rule, settings, measurement))
-    places = place_cells(cells["x_l0"], cells["y_l0"], cells["fragment"], kept.regions, measurement.fragments)
-    placed, left_out = place_tissue(tissue.fragments, tissue.grid, kept.regions, measurement.fragments)
-    spoiled = None
-    if measurement.quality is not None:
-        spoiled = SpoiledPlaces(load_quality(folder, tissue), measurement.quality.excluded)
-        places = exclude_cells(places, cells["x_l0"], cells["y_l0"], spoiled.quality, spoiled.excluded)
-        placed, left_out = exclude_tissue(placed, left_out, spoiled.quality, spoiled.excluded)
-    section = Section(tissue, placed.analysed, is_analysed(places), kept.regions.drawn, spoiled)
+    placed = place_section(folder, measurement, tissue, kept, cells)
+    section = Section(tissue, placed.tissue.analysed, is_analysed(placed.cells), kept.regions.drawn, placed.spoiled)
     outcome: SlideOutcome
     if tissue.fragment_count == 0:
         outcome = NoTissue(measurement.slide_id, measurement.stain, provenance)
@@ -92,12 +86,12 @@ def derive(folder: Path, measurement: Measurement, rule: CallRule, timings: Mapp
             measurement.weights.uncertain if rule.mode == "network" else None,
         )
         parts = score_section(
-            cells, places, placed, tissue.grid, kept.regions, measurement.fragments, scoring,
+            cells, placed.cells, placed.tissue, tissue.grid, kept.regions, measurement.fragments, scoring,
             propose=measurement.propose_infiltrate,
         )  # fmt: skip
         save_blocks(folder, parts.blocks)
         section = section.with_proposed(parts.proposed)
-        outcome = _scored(measurement, rule, provenance, section, cells, parts, left_out, kept)
+        outcome = _scored(measurement, rule, provenance, section, cells, parts, placed.left_out, kept)
     _save_for_page(folder, rule, section, cells)
     draw_pictures(folder, measurement, rule, section, cells)
     write_slide_json(folder, outcome, measurement, timings)
@@ -207,7 +201,8 @@ def _drawn_by(kept: KeptRegions, section: Section) -> DrawnBy | None:
         "was drawn on this slide."
         for region in off_tissue(kept.regions, section.tissue.mask, section.tissue.grid)
     ]
-    return DrawnBy(kept.file_sha256, len(kept.regions.drawn), tuple(notes))
+    excluded = dict.fromkeys(region.class_name for region in kept.regions.of_kind(RegionKind.EXCLUDE))
+    return DrawnBy(kept.file_sha256, len(kept.regions.drawn), tuple(notes), tuple(excluded))
 
 
 def _notes(measurement: Measurement, parts: SectionParts, fragment_count: int) -> Iterator[str]:

@@ -7,6 +7,9 @@ from ihc_quant.batch.slide_job import SlideTask
 from ihc_quant.domain.stain import NO_CHROMOGEN, SCORED_CHROMOGENS
 from ihc_quant.errors import ManifestError
 
+SKIN = "skin"
+"""The site where a proposed infiltrate says something."""
+
 
 def slide_tasks(rows: Sequence[ManifestRow], *, propose_infiltrate: bool = True) -> tuple[SlideTask, ...]:
     """Return the slides to score or to show, in the order of the sections.
@@ -15,7 +18,8 @@ def slide_tasks(rows: Sequence[ManifestRow], *, propose_infiltrate: bool = True)
     ----------
     rows : sequence of ManifestRow
     propose_infiltrate : bool
-        Whether the software proposes an infiltrate where none was drawn.
+        Whether the software proposes an infiltrate where none was drawn; in skin alone, because a lymph node would be
+        proposed nearly whole.
 
     Raises
     ------
@@ -38,7 +42,7 @@ def slide_tasks(rows: Sequence[ManifestRow], *, propose_infiltrate: bool = True)
             row.series,
             row.fragments,
             row.annotations,
-            propose_infiltrate,
+            propose_infiltrate and row.site == SKIN,
         )
         for row in rows
     )

@@ -37,7 +37,10 @@ Annotations = Annotated[
         help="GeoJSON of drawn regions, as QuPath exports it: analyse, exclude, compartments, control tissue."
     ),
 ]
-NoProposal = Annotated[bool, typer.Option("--no-proposal", help="Propose no infiltrate where none was drawn.")]
+NoProposal = Annotated[bool, typer.Option("--no-proposal", help="Propose no infiltrate in skin where none was drawn.")]
+ProposeInfiltrate = Annotated[
+    bool, typer.Option("--propose", help="Propose an infiltrate where none was drawn; for skin.")
+]
 Quality = Annotated[
     str,
     typer.Option(

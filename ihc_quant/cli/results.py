@@ -43,14 +43,26 @@ def rescore(
 def export(
     out: Folder,
     geojson: Annotated[bool, typer.Option("--geojson", help="Cells as GeoJSON that QuPath opens.")] = False,
+    regions: Annotated[
+        bool,
+        typer.Option(
+            "--regions",
+            help="Regions as GeoJSON, the proposed infiltrate too; corrected in QuPath they are annotations.",
+        ),
+    ] = False,
 ) -> None:
-    """Write measured cells in another format, beside their results."""
-    if not geojson:
-        raise SettingsError("Nothing to export: name a format, for example --geojson.")
+    """Write measured cells or regions for QuPath, beside their results."""
+    if not geojson and not regions:
+        raise SettingsError("Nothing to export: name what to write, --geojson for cells or --regions.")
 
     from ihc_quant.batch.exporting import export_geojson
+    from ihc_quant.batch.region_export import export_regions
     from ihc_quant.batch.rescoring import slide_folders
 
     for folder in slide_folders(out):
-        path = export_geojson(folder)
-        say(f"Without cells, because it is only shown: {folder}" if path is None else f"Written: {path}")
+        if geojson:
+            path = export_geojson(folder)
+            say(f"Without cells, because it is only shown: {folder}" if path is None else f"Written: {path}")
+        if regions:
+            path = export_regions(folder)
+            say(f"Nothing was drawn or proposed: {folder}" if path is None else f"Written: {path}")

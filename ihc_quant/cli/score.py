@@ -25,7 +25,7 @@ def score(
     series: options.Series = None,
     fragments: options.Fragments = None,
     annotations: options.Annotations = None,
-    no_proposal: options.NoProposal = False,
+    propose_infiltrate: options.ProposeInfiltrate = False,
     quality: options.Quality = options.QUALITY,
     weights: options.Weights = "default",
     threshold: options.Threshold = None,
@@ -63,7 +63,7 @@ def score(
     )
     rule = options.call_rule(threshold, cuts, call_by, compartment, predictor.card.thresholds.positive)
     with tile_progress(slide.name) as on_progress:
-        task = SlideTask(slide, stain, slide_id, override, series, named, annotations, not no_proposal)
+        task = SlideTask(slide, stain, slide_id, override, series, named, annotations, propose_infiltrate)
         run = run_slide(task, out, predictor, measure, rule, execution.workers, on_progress)
     if json:
         say_json({"folder": None if run.folder is None else str(run.folder), **outcome_json(run.outcome)})

@@ -175,6 +175,38 @@ def median_nucleus_um(area_um2: NDArray[np.float32]) -> float | None:
     return round(float(np.median(np.sqrt(4 * area_um2.astype(np.float64) / np.pi))), 6)
 
 
+def find_proposed(
+    cells: Mapping[str, NDArray[Any]], places: NDArray[np.int8], tissue: TissuePlaces, grid: Grid
+) -> Region | None:
+    """Return the infiltrate that the software proposes; drawn epidermis is never part of it.
+
+    Parameters
+    ----------
+    cells : mapping of str to ndarray, shape (n,)
+        ``x_um``, ``y_um`` and ``area_um2`` as in ``score_section``.
+    places : ndarray, shape (n,), int8
+        From ``place_cells``.
+    tissue : TissuePlaces
+    grid : Grid
+        Of the tissue.
+
+    Returns
+    -------
+    Region or None
+        None where there is none.
+    """
+    may_lie, may_be = _may_be_infiltrate(places, tissue)
+    return propose_infiltrate(cells["x_um"][may_be], cells["y_um"][may_be], cells["area_um2"][may_be], may_lie, grid)
+
+
+def _may_be_infiltrate(places: NDArray[np.int8], tissue: TissuePlaces) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return the tissue and the cells that may be proposed."""
+    return (
+        tissue.analysed & (tissue.places != Place.EPIDERMIS),
+        is_analysed(places) & (places != Place.EPIDERMIS),
+    )
+
+
 def _score_part(
     cells: Mapping[str, NDArray[Any]],
     chosen: NDArray[np.bool_],
@@ -204,14 +236,11 @@ def _propose(
     grid: Grid,
     scoring: Scoring,
 ) -> tuple[Region | None, tuple[RegionScore, BlockCounts] | None]:
-    """Return the proposed infiltrate and its score; drawn epidermis is none, other compartments keep what they have."""
-    may_lie = tissue.analysed & (tissue.places != Place.EPIDERMIS)
-    may_be = is_analysed(places) & (places != Place.EPIDERMIS)
-    proposed = propose_infiltrate(
-        cells["x_um"][may_be], cells["y_um"][may_be], cells["area_um2"][may_be], may_lie, grid
-    )
+    """Return the proposed infiltrate and its score; other compartments keep what they have."""
+    proposed = find_proposed(cells, places, tissue, grid)
     if proposed is None:
         return None, None
+    may_lie, may_be = _may_be_infiltrate(places, tissue)
     only = Regions((proposed,))
     within = np.zeros(len(places), np.bool_)
     points = np.stack([cells["x_l0"][may_be], cells["y_l0"][may_be]], axis=1)

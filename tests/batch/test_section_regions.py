@@ -16,12 +16,14 @@ from ihc_quant.batch.block_store import read_blocks
 from ihc_quant.batch.exporting import export_geojson
 from ihc_quant.batch.measurement import read_slide_json
 from ihc_quant.batch.page_store import load_density, load_pictures
+from ihc_quant.batch.region_export import export_regions
 from ihc_quant.batch.region_store import KeptRegions, load_regions, read_annotations, save_regions
 from ihc_quant.batch.rescoring import rescore_slide
 from ihc_quant.batch.settings import MeasureSettings
 from ihc_quant.batch.slide_job import SlideRun, SlideTask, run_slide
 from ihc_quant.domain.geometry import Box, Point
 from ihc_quant.domain.outcome import Failed, LeftOut, NoTissue, Scored, Shown
+from ihc_quant.domain.serial_sections import AnalysedRegion
 from ihc_quant.domain.stain import SectionStain
 from ihc_quant.errors import OutputError, SlideError
 from ihc_quant.scoring.calls import CallRule
@@ -327,3 +329,41 @@ def test_a_section_without_chromogen_is_shown_and_read_back(glass: Path, run: Ru
     assert rescore_slide(done.folder, lambda _: CallRule()) == done.outcome
     assert contents(done.folder) == before
     assert export_geojson(done.folder) is None
+
+
+@pytest.mark.usefixtures("without_pictures")
+def test_an_exported_proposal_named_as_annotations_is_confirmed(
+    glass: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ihc_quant.scoring.proposed_infiltrate.SMALL_NUCLEUS_UM2", 100.0)
+    done = run(glass, slide_id="a", annotations=geojson(tmp_path / "a.geojson", {"Ignore*": (200, 250, 300, 350)}))
+    (proposed,) = scored(done).compartments
+    assert done.folder is not None
+    path = export_regions(done.folder)
+    assert path is not None
+    assert export_regions(done.folder) == path, "the same once more"
+    saved = path.rename(tmp_path / "confirmed.geojson")
+    confirmed = scored(run(glass, slide_id="b", annotations=saved))
+    (drawn,) = confirmed.compartments
+    assert drawn.region == AnalysedRegion("infiltrate", "drawn")
+    assert drawn.score.counts == proposed.score.counts
+    assert confirmed.left_out == scored(done).left_out
+    assert confirmed.score.counts == scored(done).score.counts
+    assert not any("nobody reviewed" in note for note in confirmed.notes)
+
+
+@pytest.mark.usefixtures("without_pictures")
+def test_exported_regions_never_overwrite_corrections(glass: Path, run: Run, tmp_path: Path) -> None:
+    done = run(glass, annotations=geojson(tmp_path / "a.geojson", DRAWN), propose_infiltrate=False)
+    assert done.folder is not None
+    path = export_regions(done.folder)
+    assert path is not None
+    assert [each["properties"]["classification"]["name"] for each in json.loads(path.read_text())["features"]] == list(
+        DRAWN
+    )
+    path.write_text("{}")
+    with pytest.raises(OutputError, match="may hold corrections"):
+        export_regions(done.folder)
+    plain = run(glass, slide_id="plain", propose_infiltrate=False)
+    assert plain.folder is not None
+    assert export_regions(plain.folder) is None

@@ -28,6 +28,14 @@ def test_fragments_annotations_and_sections_without_chromogen_go_along() -> None
     assert second.stain == unstained
 
 
+@pytest.mark.parametrize(("site", "proposed"), [("skin", True), ("lymph_node", False), ("other", False)])
+def test_an_infiltrate_is_proposed_in_skin_alone(site: str, *, proposed: bool) -> None:
+    (task,) = slide_tasks([replace(ROW, site=site)])
+    assert task.propose_infiltrate == proposed
+    (task,) = slide_tasks([replace(ROW, site=site)], propose_infiltrate=False)
+    assert not task.propose_infiltrate
+
+
 def test_everything_that_cannot_be_applied_is_named_at_once() -> None:
     red = SectionStain("CD8", "Fast Red", chromogen_assumed=False)
     with pytest.raises(ManifestError) as caught:

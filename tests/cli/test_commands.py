@@ -86,10 +86,12 @@ def test_rescore_and_export(run: Any, scored: Path, monkeypatch: pytest.MonkeyPa
     assert f"{scored.name}: CCR4" in run("rescore", "out/slides/s1", "--call-by", "od").stdout
     assert run("export", "out", "--geojson").stdout == "Written: out/slides/s1/cells.geojson\n"
     assert json.loads(Path("out/slides/s1/cells.geojson").read_text())["features"]
+    said = run("export", "out", "--regions").stdout
+    assert said == "Nothing was drawn or proposed: out/slides/s1\n", "score proposes only where asked"
     (Path("out/slides/s1/tiles.parquet")).write_bytes(b"")
     refused(run("rescore", "out"), console.EXIT_CANNOT_START, "score the slide again")
     refused(run("rescore", "elsewhere"), console.EXIT_CANNOT_START, "no results")
-    refused(run("export", "out"), console.EXIT_CANNOT_START, "--geojson")
+    refused(run("export", "out"), console.EXIT_CANNOT_START, "--geojson for cells or --regions")
 
 
 NAMES = [
