@@ -2,11 +2,14 @@
 
 import csv
 import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from ihc_quant.batch.machine_scheme import refuse_column, unfit
 from ihc_quant.batch.measurement import read_slide_json
 from ihc_quant.batch.rescoring import slide_folders
 from ihc_quant.domain.agreement import Measure
+from ihc_quant.domain.ccr4 import Ccr4Scheme
 from ihc_quant.domain.outcome import Scored
 from ihc_quant.errors import SettingsError
 from ihc_quant.evaluation.readers_csv import parse_value, refuse
@@ -52,7 +55,15 @@ def values_of_results(out: Path, measure: Measure) -> dict[str, float]:
     return values
 
 
-def values_of_table(path: Path, target_kind: str, column: str, measure: Measure, factor: float) -> dict[str, float]:
+def values_of_table(
+    path: Path,
+    target_kind: str,
+    column: str,
+    measure: Measure,
+    factor: float,
+    schemes: Sequence[Ccr4Scheme] = (),
+    tell: Callable[[str], None] = lambda _: None,
+) -> dict[str, float]:
     """Return the machine's figures in a column of a table.
 
     Parameters
@@ -67,6 +78,11 @@ def values_of_table(path: Path, target_kind: str, column: str, measure: Measure,
         What they are.
     factor : float
         By which they are multiplied, for example 100 for fractions.
+    schemes : sequence of Ccr4Scheme
+        Schemes that judge the figures. In a cohort table a figure is left out where a scheme is not for the site, the
+        region was not drawn or confirmed, or there are too few cells.
+    tell : callable
+        Called with a sentence that names what was left out.
 
     Raises
     ------
@@ -83,8 +99,11 @@ def values_of_table(path: Path, target_kind: str, column: str, measure: Measure,
     for name in (target_kind, column):
         if name not in header:
             raise SettingsError(f"{path}: the machine's table has no column {name!r}, only {', '.join(header)}.")
+    if refused := refuse_column(column, header, schemes):
+        raise SettingsError(f"{path}, {column}: {refused}.")
     values: dict[str, float] = {}
     faults = []
+    left_out: list[str] = []
     for line, row in rows:
         target, text = _plain(row[target_kind]), (row[column] or "").strip()
         try:
@@ -96,7 +115,12 @@ def values_of_table(path: Path, target_kind: str, column: str, measure: Measure,
         if target in values:
             faults.append(f"line {line}, {target_kind}: {target!r} stands there already; keep one row")
         values[target] = value
+        if not math.isnan(value) and (why := unfit({k: v or "" for k, v in row.items() if k}, column, schemes)):
+            values[target] = math.nan
+            left_out.append(f"{target} ({why})")
     refuse(path, faults)
+    if left_out:
+        tell(f"{path}: left out, because a scheme must not judge them: {'; '.join(left_out)}.")
     return {target: value for target, value in values.items() if not math.isnan(value)}
 
 

@@ -1,6 +1,7 @@
 """The command ``evaluate``: agreement with human readers, of slides or biopsies and cell by cell."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -89,7 +90,7 @@ def readers(
     schemes = [*map(parse_cuts, cuts or ()), *map(published_scheme, scheme or ())]
     readings = read_readers_csv(table, measure)
     if machine is not None:
-        readings = _with_machine(readings, machine, machine_reader, measure, column, times)
+        readings = _with_machine(readings, machine, machine_reader, measure, column, times, scheme or ())
     elif column is not None or times != 1.0:
         raise SettingsError("--column and --times belong to --machine; name the table of the machine's figures.")
     agreement = agree(
@@ -160,15 +161,24 @@ def cells(
 
 
 def _with_machine(
-    table: "ReaderTable", machine: Path, name: str, measure: Measure, column: str | None, times: float
+    table: "ReaderTable",
+    machine: Path,
+    name: str,
+    measure: Measure,
+    column: str | None,
+    times: float,
+    scheme_ids: Sequence[str],
 ) -> "ReaderTable":
     """Return the table with the machine as a further reader."""
     from ihc_quant.batch.machine_reader import values_of_results, values_of_table
+    from ihc_quant.scoring.ccr4_schemes import CCR4_SCHEMES
 
     if machine.is_file():
         if column is None:
             raise SettingsError(f"{machine}: name the column of the machine's figures with --column.")
-        return table.with_reader(name, values_of_table(machine, table.target_kind, column, measure, times))
+        schemes = [scheme for scheme in CCR4_SCHEMES if scheme.id in scheme_ids]
+        values = values_of_table(machine, table.target_kind, column, measure, times, schemes, tell=note)
+        return table.with_reader(name, values)
     if table.target_kind == "biopsy_id":
         raise SettingsError(
             f"{machine}: results are of slides, the readings of biopsies; name a table of biopsies such as cohort.csv "

@@ -74,6 +74,38 @@ def test_published_schemes_by_their_id(run: Any) -> None:
     refused(run("evaluate", "r.csv", "--scheme", "kobe-poteligeo-test", "--measure", "density"), "percentages")
 
 
+def test_a_scheme_leaves_out_what_a_report_would_not_judge(run: Any) -> None:
+    targets = [f"b{number}" for number in range(1, 9)]
+    figures = [5.0, 12, 30, 44, 71, 28, 20, 60]
+    readings("r.csv", "biopsy_id", targets, Ann=figures)
+    stated = {
+        "b2": ("lymph_node", "drawn", 900),
+        "b4": ("skin", '"proposed, not reviewed"', 900),
+        "b5": ("skin", "drawn", 99),
+    }
+    rows = [
+        ",".join(map(str, (target, *stated.get(target, ("skin", "drawn", 900)), figure / 100, figure / 100)))
+        for target, figure in zip(targets, figures, strict=True)
+    ]
+    infiltrate = "ccr4_infiltrate_positive_fraction"
+    header = f"biopsy_id,site,ccr4_infiltrate_origin,ccr4_infiltrate_cells,{infiltrate},ccr4_positive_fraction"
+    Path("cohort.csv").write_text("\n".join([header, *rows, ""]))
+    arguments = ("evaluate", "r.csv", "--machine", "cohort.csv", "--times", "100", "--missing", "pairwise", "--column")
+    result = run(*arguments, infiltrate, "--scheme", "geller-2020-infiltrate-25", "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["pairs"][0]["targets"] == ["b1", "b3", "b6", "b7", "b8"]
+    for words in (
+        "b2 (of lymph_node, and geller-2020-infiltrate-25 is for skin)",
+        "b4 (infiltrate proposed, not reviewed)",
+        "b5 (99 cells, fewer than 100)",
+    ):
+        assert words in result.stderr
+    without = run(*arguments, infiltrate, "--cuts", "25", "--json")
+    assert len(json.loads(without.stdout)["pairs"][0]["targets"]) == 8
+    refused(run(*arguments, "ccr4_positive_fraction", "--scheme", "blood-2012-skin-5"), f"name {infiltrate}")
+    refused(run(*arguments, infiltrate, "--scheme", "kobe-poteligeo-test"), "no column of it")
+
+
 def test_rows_of_the_machines_table(tmp_path: Path) -> None:
     path = tmp_path / "cohort.csv"
     path.write_text("biopsy_id,v\n'-1,0.5\nb2,\n")
