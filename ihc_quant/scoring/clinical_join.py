@@ -43,7 +43,8 @@ def join_blood(
     """Return for each series of a clinical table the sample nearest to a biopsy.
 
     Each series is joined on its own, because cells are not counted on every day. Of two samples as near before and
-    after the biopsy the earlier one is taken, and the other is named.
+    after the biopsy the one on the biopsy's own side of the first infusion is taken, otherwise the earlier one, and the
+    other is named.
 
     Parameters
     ----------
@@ -96,7 +97,9 @@ def _absent(names: Sequence[str], reason: str) -> tuple[BloodFigure, ...]:
 def _nearest(series: str, samples: dict[int, float], biopsy_day: int, window_days: int) -> BloodFigure:
     if not samples:
         return BloodFigure(series, None, None, "not measured in this patient")
-    day, *others = sorted(samples, key=lambda each: (abs(each - biopsy_day), each))
+    day, *others = sorted(
+        samples, key=lambda each: (abs(each - biopsy_day), _treated(each) != _treated(biopsy_day), each)
+    )
     offset = day - biopsy_day
     if abs(offset) > window_days:
         return BloodFigure(
@@ -107,6 +110,11 @@ def _nearest(series: str, samples: dict[int, float], biopsy_day: int, window_day
         for other in others
         if abs(other - biopsy_day) == abs(offset)
     ]
-    if min(day, biopsy_day) <= 0 < max(day, biopsy_day):
+    if _treated(day) != _treated(biopsy_day):
         notes.append("one of blood and biopsy was taken after the first infusion, the other before it or on its day")
     return BloodFigure(series, samples[day], offset, ", ".join(notes))
+
+
+def _treated(day: int) -> bool:
+    """Return whether a day lies after the first infusion; blood of its day is drawn before it."""
+    return day > 0

@@ -29,6 +29,19 @@ def test_the_earlier_of_two_as_near_is_taken_and_the_other_named() -> None:
     assert first == BloodFigure(NUMBER, 3.0, -3, "day 13 is as near as day 7 and was not taken")
 
 
+@pytest.mark.parametrize(
+    ("biopsy", "earlier", "later", "taken"),
+    [(5, -2, 12, 12), (-2, -9, 5, -9), (4, 0, 8, 8), (0, -3, 3, -3), (9, 7, 11, 7)],
+)
+def test_of_two_as_near_the_one_of_the_same_side_of_treatment_is_taken(
+    biopsy: int, earlier: int, later: int, taken: int
+) -> None:
+    figure = join_blood(table((earlier, {NUMBER: 1.0}), (later, {NUMBER: 2.0})), "P", biopsy)[0]
+    assert figure.offset_days == taken - biopsy
+    assert f"day {earlier + later - taken} is as near" in figure.note
+    assert "after the first infusion" not in figure.note
+
+
 def test_window_includes_its_ends() -> None:
     blood = table((0, {NUMBER: 1.0}))
     assert join_blood(blood, "P", -30)[0].value == 1.0
