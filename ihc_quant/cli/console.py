@@ -60,9 +60,14 @@ def say_json(values: Mapping[str, Any]) -> None:
     _print(json.dumps(values, indent=2, allow_nan=False))
 
 
-def _print(text: str) -> None:
+def say_file(content: bytes) -> None:
+    """Print a file on stdout as it is, whatever the locale."""
+    _print(content, end=False)
+
+
+def _print(text: str | bytes, *, end: bool = True) -> None:
     try:
-        typer.echo(text)
+        typer.echo(text, nl=end)
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -78,7 +83,9 @@ def note(line: str) -> None:
 def tell(error: Exception) -> int:
     """Tell an error, one that a user can mend in its own sentence and a fault whole; return its exit code."""
     if isinstance(error, IhcQuantError):
-        errors.print(Text.assemble(("error", "bold red"), " ", printable(str(error))))
+        # Each fault of a manifest or table is a line of its own.
+        for line in printable(str(error)).splitlines() or [""]:
+            errors.print(Text.assemble(("error", "bold red"), " ", line))
         return EXIT_SLIDE_FAILED if isinstance(error, SlideError) else EXIT_CANNOT_START
     traceback.print_exception(error, file=sys.stderr)
     note("This is a fault of ihc-quant, not of your data. Please report it with the lines above.")

@@ -1,11 +1,11 @@
 """The command ``schema``."""
 
-from ihc_quant.cli.console import plainly, say_json
+from ihc_quant.cli.console import plainly, say_file
 
 
 @plainly
 def schema() -> None:
     """Print the JSON schema of report.json: every key, its type and what it means."""
-    from ihc_quant.report.json_schema import report_schema
+    from ihc_quant.report.json_schema import schema_text
 
-    say_json(report_schema())
+    say_file(schema_text().encode())

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from ihc_quant.cli import console
+from ihc_quant.report.json_schema import SCHEMA_FILE
 
 
 def test_a_draft_is_completed_and_checked(run: Any) -> None:
@@ -25,7 +26,9 @@ def test_a_draft_is_completed_and_checked(run: Any) -> None:
     refused = run("manifest", "check", path)
     assert refused.exit_code == console.EXIT_CANNOT_START
     assert refused.stdout == ""
-    assert len(refused.stderr.splitlines()) == 2
+    told = refused.stderr.splitlines()
+    assert len(told) == 2
+    assert all(line.startswith(f"error {path}: ") for line in told)
 
     path.write_text(draft.replace("b01,,", "b01,p,").replace("CD4,,", "CCR4,DAB,").replace("CCR4,,", "CCR4,DAB,"))
     passed = run("manifest", "check", path)
@@ -47,3 +50,7 @@ def test_the_draft_goes_where_it_is_sent(run: Any) -> None:
     assert result.exit_code == 0, result.output
     assert "1 DICOM files are not in the draft" in result.stderr
     assert "\nS19 CD4,b01,,,CD4,,../in/S19 CD4.svs," in Path("lists/m.csv").read_text()
+
+
+def test_the_schema_is_printed_as_it_is_shipped(run: Any) -> None:
+    assert run("schema").stdout_bytes == SCHEMA_FILE.read_bytes()
