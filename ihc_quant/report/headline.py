@@ -155,11 +155,11 @@ def _section_cards(outcome: SlideOutcome, site: str, several: bool) -> list[Card
 def _density_lines(lead: RegionScore, others: Sequence[RegionScore]) -> tuple[Line, ...]:
     density = lead.score.positive_density_per_mm2
     lines = [*_headline(density)]
+    if density.value is not None:
+        lines.append(Line(NO_ERROR_OF_DENSITY, "quiet"))
     lines.append(Line(f"in {figures.format_area(lead.score.counts.area_um2)} of {lead.region.label}", "quiet"))
     lines += _cautions(lead.score, density)
     lines += [_beside(part, part.score.positive_density_per_mm2) for part in others]
-    if density.value is not None:
-        lines.append(Line(NO_ERROR_OF_DENSITY, "quiet"))
     return tuple(lines)
 
 
@@ -184,9 +184,9 @@ def _beside(part: RegionScore, estimate: Estimate, denominator: str = "") -> Lin
     """Return the figure of another region on one line, or why it is not given."""
     if few := too_few(part.score):
         return Line(f"{part.region.label}: not evaluable: {few}", "quiet")
-    words = denominator if estimate.value is not None else ""
+    words = f", {denominator}" if denominator and estimate.value is not None else ""
     low = "".join(f" ({caution})" for caution in part.score.cautions if caution.startswith("low count"))
-    return Line(f"{part.region.label}: {figures.format_estimate(estimate)} {words}".rstrip() + low, "quiet")
+    return Line(f"{part.region.label}: {figures.format_estimate(estimate)}{words}{low}", "quiet")
 
 
 def _is_headline(part: RegionScore) -> bool:
