@@ -113,6 +113,7 @@ def test_drawn_regions_reach_the_results_and_rescore_needs_neither_slide_nor_fil
     assert {one.cause for one in outcome.left_out} == {"drawn exclusion", "control tissue"}
     assert outcome.annotations is not None
     assert outcome.annotations.regions == 4
+    assert outcome.annotations.excluded == ("Ignore*",)
     assert outcome.sensitivity is not None
     assert outcome.sensitivity.chosen.counts == outcome.score.counts
     assert outcome.hot_spot is not None
