@@ -10,6 +10,7 @@ from ihc_quant.domain.score import Estimate, MarkerScore
 from ihc_quant.domain.serial_sections import SERIAL_SECTION_RATIO, AnalysedRegion, DensityRatio
 from ihc_quant.report import figures
 from ihc_quant.report.page_blocks import Line
+from ihc_quant.scoring.score import INSUFFICIENT, LOW_COUNT
 
 HEADLINE_RATIOS: tuple[str, ...] = ("CCR4:CD4", "CD4:CD8")
 CCR4 = "CCR4"
@@ -89,8 +90,8 @@ def leading_part(outcome: Scored) -> RegionScore:
 
 def too_few(score: MarkerScore) -> str:
     """Return how many cells there are and how many are needed, where they do not suffice; empty where they do."""
-    word = "insufficient: "
-    return next((caution.removeprefix(word) for caution in score.cautions if caution.startswith(word)), "")
+    said = (caution for caution in score.cautions if caution.startswith(INSUFFICIENT))
+    return next((caution.removeprefix(INSUFFICIENT) for caution in said), "")
 
 
 def leading_ratio(name: str, ratios: Sequence[DensityRatio]) -> tuple[DensityRatio | None, int]:
@@ -133,7 +134,7 @@ def _is_whole(region: AnalysedRegion | None) -> bool:
 
 
 def _few_on_a_side(ratio: DensityRatio) -> bool:
-    return any("insufficient: " in warning for warning in ratio.warnings)
+    return any(INSUFFICIENT in warning for warning in ratio.warnings)
 
 
 def _absent(reason: str) -> tuple[Line, ...]:
@@ -185,7 +186,7 @@ def _beside(part: RegionScore, estimate: Estimate, denominator: str = "") -> Lin
     if few := too_few(part.score):
         return Line(f"{part.region.label}: not evaluable: {few}", "quiet")
     words = f", {denominator}" if denominator and estimate.value is not None else ""
-    low = "".join(f" ({caution})" for caution in part.score.cautions if caution.startswith("low count"))
+    low = "".join(f" ({caution})" for caution in part.score.cautions if caution.startswith(LOW_COUNT))
     return Line(f"{part.region.label}: {figures.format_estimate(estimate)}{words}{low}", "quiet")
 
 

@@ -24,13 +24,14 @@ from ihc_quant.report.page_blocks import (
     number,
     plain,
 )
+from ihc_quant.scoring.score import INSUFFICIENT, LOW_COUNT
 
 CONTROL = "negative_control"
 NOTHING_DRAWN = "nobody drew regions; all tissue found counts"
 GRADES: tuple[str, ...] = ("Negative", "1+", "2+", "3+", "All cells")
 CALLS_OF_PART = (UNCERTAIN_CALLS, ACROSS_BAND)
 """What is said of a compartment's calls; the rest is the same for the whole section."""
-FEW_CELLS = ("insufficient: ", "low count: ")
+FEW_CELLS = (INSUFFICIENT, LOW_COUNT)
 """How the cautions begin that stand in the row of results itself; the others stand below the table."""
 NO_CONTROL = (
     "No section without primary antibody and no control tissue on a glass was scored: unspecific stain cannot be "
