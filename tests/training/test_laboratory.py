@@ -27,7 +27,7 @@ from ihc_quant.training.field import UNKNOWN, TrainingField
 from ihc_quant.training.laboratory import MARGIN_PX, PIECE_PX, cores_of, covered, read_laboratory
 from ihc_quant.training.laboratory_file import read_laboratory_file
 from ihc_quant.training.sources import CD138_MPP, read_point_set
-from ihc_quant.training.targets import targets_of
+from ihc_quant.training.targets import NUCLEUS_RADIUS_UM, OUTSIDE_RADIUS_UM, targets_of
 
 RADIUS_L0 = 12
 CLASSES = """classes:
@@ -126,8 +126,13 @@ def test_points_on_a_slide_supervise_centres_and_calls_in_the_drawn_area_only(fo
     assert brown[0] > brown[2] + 40
     assert blue[2] > blue[0] + 40
     targets = targets_of(field, 0.5)
-    assert not targets.weights[1].any()
     assert np.count_nonzero(targets.weights[0]) == 150 * 100
+    assert not targets.weights[1][~field.valid].any()
+    rows, columns = np.mgrid[: field.rgb.shape[0], : field.rgb.shape[1]] + 0.5
+    away_um = 0.5 * np.min([np.hypot(columns - x, rows - y) for x, y in points_of(field)], axis=0)
+    outline = (away_um > NUCLEUS_RADIUS_UM) & (away_um <= OUTSIDE_RADIUS_UM)
+    assert not targets.weights[1][outline].any(), "a point says nothing of the outline"
+    assert targets.weights[1][field.valid & ~outline].all()
 
 
 def test_outlines_also_supervise_extents(folder: Folder) -> None:
