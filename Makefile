@@ -47,6 +47,11 @@ bench: setup
 	$(BIN)/python benchmarks/reading_paths.py
 	$(BIN)/python benchmarks/accuracy.py
 	$(BIN)/python benchmarks/interval_coverage.py
+	$(BIN)/python benchmarks/quality.py
+	$(BIN)/python benchmarks/scheduling.py
+	$(BIN)/python benchmarks/scaling.py
+	$(BIN)/python benchmarks/kill.py
+	$(BIN)/python benchmarks/hostile_batch.py
 	$(BIN)/ihc-quant demo -o out/demo
 	$(BIN)/python benchmarks/proposed_infiltrate.py out/demo
 	$(BIN)/python benchmarks/rerender.py out/demo
