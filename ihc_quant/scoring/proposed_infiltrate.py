@@ -17,8 +17,8 @@ from ihc_quant.annotation.regions import Region
 from ihc_quant.domain.geometry import Grid
 
 SMALL_NUCLEUS_UM2 = 42.0
-"""Largest nuclear profile of a lymphocyte, µm²: a disk of 7.3 µm. Lymphocytes are 7 to 10 µm wide; cell and nucleus differ
-little, and most sections miss the middle of a nucleus. The limit goes with how wide the weights draw outlines."""
+"""Largest nuclear profile of a lymphocyte, µm²: a disk of 7.3 µm. Lymphocytes are 7 to 10 µm wide; cell and nucleus
+differ little, and most sections miss the middle of a nucleus. The limit goes with how wide weights draw outlines."""
 
 SMOOTHING_UM = 25.0
 """Standard deviation of the Gaussian kernel, µm: three lymphocytes, so that a cuff around a vessel is still seen."""
