@@ -105,7 +105,8 @@ def score(painted_predictor: MapPredictor) -> Score:
         **settings: object,
     ) -> SlideRun:
         measure = MeasureSettings.model_validate({"tile_px": 256, **settings})
-        return run_slide(SlideTask(path, CCR4, slide_id), out, predictor, measure, rule or CallRule(), workers)
+        task = SlideTask(path, CCR4, slide_id, propose_infiltrate=False)  # as the command `score` does unasked
+        return run_slide(task, out, predictor, measure, rule or CallRule(), workers)
 
     return scored
 
