@@ -50,7 +50,7 @@ class StepSeconds:
 class TileResult:
     """The cells of one tile, what quality control measures on it, and what both cost.
 
-    ``measures`` is float32 (h, w, 4) over the box that was read, as ``measure_tile`` returns it; None where quality
+    ``measures`` is float32 (h, w, 6) over the box that was read, as ``measure_tile`` returns it; None where quality
     control is off.
     """
 

@@ -10,6 +10,7 @@ from ihc_quant.domain.score import Estimate, MarkerScore
 from ihc_quant.domain.serial_sections import SERIAL_SECTION_RATIO, AnalysedRegion, DensityRatio
 from ihc_quant.report import figures
 from ihc_quant.report.page_blocks import Line
+from ihc_quant.scoring.network_error import MEASUREMENT_METHOD
 from ihc_quant.scoring.score import INSUFFICIENT, LOW_COUNT
 
 HEADLINE_RATIOS: tuple[str, ...] = ("CCR4:CD4", "CD4:CD8")
@@ -211,16 +212,16 @@ def _headline(estimate: Estimate, denominator: str = "") -> list[Line]:
     if denominator:
         lines.append(Line(denominator))
     for interval in estimate.intervals:
-        both = interval.method.startswith("sampling + measurement")
+        both = interval.method.startswith(MEASUREMENT_METHOD)
         method = figures.format_short_method(interval)
         kind = "Sampling + measurement" if both else "Sampling"
-        method = method.replace("sampling + measurement", "simulated") if both else method
+        method = method.replace(MEASUREMENT_METHOD, "simulated") if both else method
         lines.append(Line(f"{kind} {figures.format_bounds(estimate, interval)}", after=f"({method})"))
     return lines
 
 
 def _holds_measurement(estimate: Estimate) -> bool:
-    return any(interval.method.startswith("sampling + measurement") for interval in estimate.intervals)
+    return any(interval.method.startswith(MEASUREMENT_METHOD) for interval in estimate.intervals)
 
 
 def _ratio_card(name: str, ratios: Sequence[DensityRatio]) -> Card:
