@@ -174,6 +174,7 @@ def test_run_is_done_and_done_again_does_nothing(bench: Bench) -> None:
 
 
 def test_results_are_those_of_one_slide_alone(bench: Bench, score: Callable[..., Any], tmp_path: Path) -> None:
+    bench.propose_infiltrate = False  # `score` proposes none unasked
     bench.run()
     for name, path in bench.slides.items():
         alone = score(path, tmp_path / "alone", slide_id=name)
