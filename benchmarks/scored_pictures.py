@@ -19,7 +19,8 @@ from ihc_quant.batch.cell_store import CELLS_FILE, read_called_tiles
 from ihc_quant.batch.measurement import read_slide_json
 from ihc_quant.batch.pixel_store import load_fragments, load_quality
 from ihc_quant.batch.settings import MeasureSettings, QualityMode
-from ihc_quant.batch.slide_job import SlideTask, run_slide
+from ihc_quant.batch.slide_job import run_slide
+from ihc_quant.batch.slide_task import SlideTask
 from ihc_quant.domain.cell_table import OUTLINE_STEPS_PER_PX, CellTable
 from ihc_quant.domain.geometry import Mpp
 from ihc_quant.domain.outcome import Scored

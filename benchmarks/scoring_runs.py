@@ -12,7 +12,8 @@ from typing import Any
 
 from ihc_quant.batch.measurement import read_slide_json
 from ihc_quant.batch.settings import MeasureSettings
-from ihc_quant.batch.slide_job import SlideTask, run_slide
+from ihc_quant.batch.slide_job import run_slide
+from ihc_quant.batch.slide_task import SlideTask
 from ihc_quant.domain.outcome import Scored
 from ihc_quant.domain.score import CellCounts
 from ihc_quant.domain.stain import SectionStain

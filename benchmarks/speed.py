@@ -26,7 +26,7 @@ from scoring_runs import run_here, run_program
 from tables import Bar, show
 
 from ihc_quant.batch.settings import MeasureSettings
-from ihc_quant.batch.slide_job import find_slide_tissue
+from ihc_quant.batch.slide_overview import find_slide_tissue
 from ihc_quant.cells import find
 from ihc_quant.domain.geometry import Grid
 from ihc_quant.domain.maps import CellMaps

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from tables import Bar, show
 
 from ihc_quant.batch.settings import MeasureSettings
-from ihc_quant.batch.slide_job import find_slide_tissue
+from ihc_quant.batch.slide_overview import find_slide_tissue
 from ihc_quant.batch.tile_stream import TileWork, stream_tiles
 from ihc_quant.domain.cell_table import CellTable
 from ihc_quant.domain.geometry import Grid

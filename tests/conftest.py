@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ihc_quant.batch.settings import MeasureSettings
-from ihc_quant.batch.slide_job import SlideRun, SlideTask, run_slide
+from ihc_quant.batch.slide_job import SlideRun, run_slide
+from ihc_quant.batch.slide_task import SlideTask
 from ihc_quant.domain.maps import CellMaps
 from ihc_quant.domain.stain import SectionStain
 from ihc_quant.network.card import WeightsCard

@@ -7,7 +7,8 @@ from typing import Any
 from ihc_quant import __version__
 from ihc_quant.batch.measurement import library_versions
 from ihc_quant.batch.settings import MeasureSettings
-from ihc_quant.batch.slide_job import find_slide_tissue, require_fine_enough
+from ihc_quant.batch.slide_job import require_fine_enough
+from ihc_quant.batch.slide_overview import find_slide_tissue
 from ihc_quant.domain.geometry import Mpp
 from ihc_quant.errors import CalibrationMissing, IhcQuantError
 from ihc_quant.network.card import WEIGHTS_FOLDER

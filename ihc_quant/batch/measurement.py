@@ -23,7 +23,7 @@ from ihc_quant.errors import OutputError
 from ihc_quant.network.card import WeightsCard
 from ihc_quant.report.report_json import outcome_from_json, outcome_json
 
-SCHEMA: Literal["ihc_quant/slide/3"] = "ihc_quant/slide/3"
+SCHEMA: Literal["ihc_quant/slide/4"] = "ihc_quant/slide/4"
 """Name and version of the layout of ``slide.json``."""
 
 LIBRARIES: tuple[str, ...] = (

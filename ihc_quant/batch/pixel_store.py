@@ -1,6 +1,6 @@
 """The few pixels of a slide that results keep: thumbnail, maps of fragments and of quality, crops of example cells.
 
-With them ``rescore`` draws every picture again without the slide.
+With them ``rescore`` draws every picture again without the slide, and a run applies regions that were drawn later.
 """
 
 from pathlib import Path
@@ -15,6 +15,7 @@ from ihc_quant.domain.quality import QualityMap
 from ihc_quant.errors import OutputError
 from ihc_quant.report.encoding import encode_jpeg, encode_png
 from ihc_quant.tissue.map import TissueMap
+from ihc_quant.tissue.tile_measures import DensityRaster
 
 PIXELS_FOLDER = "pixels"
 """Folder beside the tables."""
@@ -64,6 +65,21 @@ def load_quality(folder: Path, tissue: TissueMap) -> QualityMap:
         raise unreadable(path)
     try:
         return QualityMap(causes, tissue.grid)
+    except ValueError as error:
+        raise unreadable(path) from error
+
+
+def save_mean_density(folder: Path, density: DensityRaster) -> None:
+    """Keep mean densities as an 8-bit PNG."""
+    _, data = cv2.imencode(".png", density.values)
+    write_whole(folder / PIXELS_FOLDER / "mean_density.png", data.tobytes())
+
+
+def load_mean_density(folder: Path, step_um: float) -> DensityRaster:
+    """Return the mean densities, on squares of ``step_um``."""
+    path = folder / PIXELS_FOLDER / "mean_density.png"
+    try:
+        return DensityRaster(_decoded(path, cv2.IMREAD_UNCHANGED), step_um)
     except ValueError as error:
         raise unreadable(path) from error
 

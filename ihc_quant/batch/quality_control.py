@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ihc_quant.annotation.regions import Regions
-from ihc_quant.batch.pixel_store import save_quality
+from ihc_quant.batch.pixel_store import load_mean_density, load_quality, save_mean_density, save_quality
 from ihc_quant.batch.settings import MeasureSettings, SettingsPart
 from ihc_quant.batch.tile_stream import TileResult
 from ihc_quant.domain.geometry import Grid, Size
@@ -22,19 +22,43 @@ from ihc_quant.tissue.quality_settings import QualitySettings
 from ihc_quant.tissue.tile_measures import MeasureRaster
 
 
-class QualityUsed(SettingsPart):
-    """What quality control found on a slide, and which of it is left out of the scores.
+class QualityFound(SettingsPart):
+    """What quality control found on a whole slide, whatever people drew on it; the rasters are kept beside.
 
     Attributes
     ----------
-    excluded : tuple of Cause
-        Empty where everything is told only.
+    excludes : bool
+        Whether places are left out, and not only told.
+    thresholds : QualitySettings
+    controls : tuple of ControlProposal
+        Of all fragments that were found.
+    step_um : float
+        Side of a square of the kept densities.
+    """
+
+    excludes: bool
+    thresholds: QualitySettings
+    controls: tuple[ControlProposal, ...]
+    step_um: float
+
+
+class QualityUsed(SettingsPart):
+    """What quality control says of a section, and which of it is left out of the scores.
+
+    Attributes
+    ----------
+    found : QualityFound
     findings : QualityFindings
         Shares are of the tissue that people left in.
     """
 
-    excluded: tuple[Cause, ...]
+    found: QualityFound
     findings: QualityFindings
+
+    @property
+    def excluded(self) -> tuple[Cause, ...]:
+        """Causes whose cells and area are left out; empty where everything is told only."""
+        return self.found.thresholds.excluded if self.found.excludes else ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,7 +66,7 @@ class QualityCheck:
     """Quality control of one slide while its tiles come in, in any order."""
 
     settings: QualitySettings
-    excluded: tuple[Cause, ...]
+    excludes: bool
     raster: MeasureRaster
 
     @classmethod
@@ -59,9 +83,8 @@ class QualityCheck:
         """
         if measure.quality == "off":
             return None
-        settings = measure.quality_thresholds
-        excluded = settings.excluded if measure.quality == "exclude" else ()
-        return cls(settings, excluded, MeasureRaster.empty(grid.extent(size_l0), grid.pixel_um))
+        raster = MeasureRaster.empty(grid.extent(size_l0), grid.pixel_um)
+        return cls(measure.quality_thresholds, measure.quality == "exclude", raster)
 
     def take(self, result: TileResult) -> None:
         """Keep what was measured on a tile; its cells are not looked at."""
@@ -73,12 +96,9 @@ class QualityCheck:
         folder: Path,
         overview: NDArray[np.uint8],
         tissue: TissueMap,
-        regions: Regions,
-        named: Sequence[int],
         stains: StainMatrix,
-        deviation_degrees: float | None,
-    ) -> QualityUsed:
-        """Judge the slide once all tiles are in, and keep the map of causes in its folder.
+    ) -> QualityFound:
+        """Judge the slide once all tiles are in, and keep the map of causes and the densities in its folder.
 
         Parameters
         ----------
@@ -87,35 +107,67 @@ class QualityCheck:
             On the grid of ``tissue``.
         tissue : TissueMap
             Everything that was found; edges of tissue are its edges, whatever was drawn.
-        regions : Regions
-        named : sequence of int
-            Fragments that are this section; empty for all.
         stains : StainMatrix
             As used.
-        deviation_degrees : float or None
-            Angle of the slide's own stain vectors to those.
 
         Raises
         ------
         OutputError
-            Where the map cannot be written.
+            Where they cannot be written.
         """
-        quality = find_causes(overview, tissue, self.raster, stains.white, self.settings)
-        placed, _ = place_tissue(tissue.fragments, tissue.grid, regions, named)
-        # Who names the section's fragments has said what the others are.
-        proposals = () if named else propose_control(overview, tissue, stains, self.settings)
-        counted = np.unique(tissue.fragments[placed.analysed])
-        findings = summarise(
-            quality,
-            TissueMap(placed.analysed.astype(np.int16), tissue.grid),
-            self.raster,
-            deviation_degrees,
-            _still_counted(proposals, counted),
-            self.settings,
+        save_quality(folder, find_causes(overview, tissue, self.raster, stains.white, self.settings))
+        save_mean_density(folder, self.raster.mean_density())
+        controls = propose_control(overview, tissue, stains, self.settings)
+        return QualityFound(
+            excludes=self.excludes,
+            thresholds=self.settings,
+            controls=controls,
+            step_um=self.raster.step_um,
         )
-        on_glass = quality.areas_um2(~tissue.mask).get(Cause.PEN, 0.0)
-        save_quality(folder, quality)
-        return QualityUsed(excluded=self.excluded, findings=replace(findings, pen_on_glass_um2=on_glass))
+
+
+def judge_places(
+    folder: Path,
+    tissue: TissueMap,
+    regions: Regions,
+    named: Sequence[int],
+    found: QualityFound,
+    deviation_degrees: float | None,
+) -> QualityUsed:
+    """Return what must be said of the part of a slide that people left in, from what its folder keeps.
+
+    Parameters
+    ----------
+    folder : Path
+    tissue : TissueMap
+        Everything that was found.
+    regions : Regions
+    named : sequence of int
+        Fragments that are this section; empty for all.
+    found : QualityFound
+    deviation_degrees : float or None
+        Angle of the slide's own stain vectors to those used.
+
+    Raises
+    ------
+    OutputError
+        Where what was kept cannot be read back.
+    """
+    quality = load_quality(folder, tissue)
+    placed, _ = place_tissue(tissue.fragments, tissue.grid, regions, named)
+    counted = np.unique(tissue.fragments[placed.analysed])
+    # Who names the section's fragments has said what the others are.
+    controls = () if named else _still_counted(found.controls, counted)
+    findings = summarise(
+        quality,
+        TissueMap(placed.analysed.astype(np.int16), tissue.grid),
+        load_mean_density(folder, found.step_um),
+        deviation_degrees,
+        controls,
+        found.thresholds,
+    )
+    on_glass = quality.areas_um2(~tissue.mask).get(Cause.PEN, 0.0)
+    return QualityUsed(found=found, findings=replace(findings, pen_on_glass_um2=on_glass))
 
 
 def quality_notes(used: QualityUsed) -> Iterator[str]:
@@ -126,7 +178,10 @@ def quality_notes(used: QualityUsed) -> Iterator[str]:
 
     Examples
     --------
-    >>> used = QualityUsed(excluded=(Cause.PEN,), findings=QualityFindings(shares={"pen": 0.1, "fold": 0.02}))
+    >>> found = QualityFound(
+    ...     excludes=True, thresholds=QualitySettings(), controls=(), step_um=8.0
+    ... )
+    >>> used = QualityUsed(found=found, findings=QualityFindings(shares={"pen": 0.1, "fold": 0.02}))
     >>> list(quality_notes(used))
     ['Quality control found fold (2.0 % of the tissue); it was told only, cells and area there were counted.']
     """

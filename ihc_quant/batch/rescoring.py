@@ -1,4 +1,4 @@
-"""Scores again, at other settings, from the cell table alone."""
+"""Scores again, at other settings or of other regions, from what is kept of a slide alone."""
 
 import shutil
 from collections.abc import Callable
@@ -7,8 +7,10 @@ from pathlib import Path
 from ihc_quant.batch.cell_store import CellWriter, read_metadata, read_tiles
 from ihc_quant.batch.derivation import CELLS_FILE, called, derive, show
 from ihc_quant.batch.exporting import GEOJSON_FILE
-from ihc_quant.batch.measurement import read_slide_json
+from ihc_quant.batch.measurement import Measurement, read_slide_json
 from ihc_quant.batch.outputs import RESULT_FILE, SLIDES_FOLDER, whole_folder, writing
+from ihc_quant.batch.redrawn import Redrawn
+from ihc_quant.batch.region_store import REGIONS_FILE
 from ihc_quant.batch.reports import Tell, rewrite_reports
 from ihc_quant.domain.outcome import Shown, SlideOutcome
 from ihc_quant.errors import OutputError
@@ -62,7 +64,10 @@ def rescore(out: Path, rule_for: Callable[[float], CallRule], *, tell: Tell = la
 
 
 def rescore_slide(
-    folder: Path, rule_for: Callable[[float], CallRule], propose_infiltrate: bool | None = None
+    folder: Path,
+    rule_for: Callable[[float], CallRule],
+    propose_infiltrate: bool | None = None,
+    redrawn: Redrawn | None = None,
 ) -> SlideOutcome:
     """Call and score the cells of a slide again; its folder changes whole or not at all.
 
@@ -76,6 +81,8 @@ def rescore_slide(
         Gives the rule, told the threshold of the weights' card.
     propose_infiltrate : bool or None
         Whether the software proposes an infiltrate where none was drawn; as before where None.
+    redrawn : Redrawn or None
+        What people drew or named since, for which the slide is not needed; as before where None.
 
     Raises
     ------
@@ -85,18 +92,23 @@ def rescore_slide(
     earlier, measurement, timings = read_slide_json(folder)
     if isinstance(earlier, Shown):
         with whole_folder(folder) as fresh:
-            with writing(folder):
-                shutil.copytree(folder, fresh, dirs_exist_ok=True)
-            return show(fresh, measurement, timings)
+            return show(fresh, _carried_over(folder, fresh, measurement, redrawn), timings)
     if propose_infiltrate is not None:
         measurement = measurement.model_copy(update={"propose_infiltrate": propose_infiltrate})
     rule = rule_for(measurement.weights.positive_threshold)
     metadata = called(read_metadata(folder / CELLS_FILE), rule)
     with whole_folder(folder) as fresh:
-        with writing(folder):
-            # An export holds the earlier calls, so it does not go along.
-            shutil.copytree(folder, fresh, dirs_exist_ok=True, ignore=shutil.ignore_patterns(CELLS_FILE, GEOJSON_FILE))
+        measurement = _carried_over(folder, fresh, measurement, redrawn)
         with CellWriter(fresh / CELLS_FILE, lambda cells: call_cells(cells, rule), metadata) as writer:
             for cells in read_tiles(folder / CELLS_FILE):
                 writer.write(cells)
         return derive(fresh, measurement, rule, timings)
+
+
+def _carried_over(folder: Path, fresh: Path, measurement: Measurement, redrawn: Redrawn | None) -> Measurement:
+    """Copy into a fresh folder what is not made anew, and return the measurement with what people drew since."""
+    # An export holds the earlier calls, so it does not go along.
+    left = [CELLS_FILE, GEOJSON_FILE, *([] if redrawn is None else [REGIONS_FILE])]
+    with writing(folder):
+        shutil.copytree(folder, fresh, dirs_exist_ok=True, ignore=shutil.ignore_patterns(*left))
+    return measurement if redrawn is None else redrawn.applied_to(fresh, measurement)

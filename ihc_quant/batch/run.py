@@ -210,7 +210,9 @@ class _Run:
         match ended:
             case Done(value=Settled(stop=stop)) if stop:
                 raise OutputError(stop)
-            case Done(value=Settled(doing=doing, state=state, trace=trace)):
+            case Done(value=Settled(doing=doing, state=state, why=why, trace=trace)):
+                if why:
+                    self._files.log(f"{step.slide_id}: measured: {why}")
                 # What was asked came back as a copy, of kilobytes a slide; the plan has it already.
                 line.state = state and state.model_copy(update={"asked": step.asked})
                 line.doing = doing

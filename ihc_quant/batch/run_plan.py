@@ -8,10 +8,13 @@ from typing import Literal
 
 from ihc_quant.batch.file_stamp import FileStamp, file_stamp
 from ihc_quant.batch.manifest import ManifestRow
-from ihc_quant.batch.run_state import Asked, SlideState, asked_of, read_state, result_stamp
+from ihc_quant.batch.measurement import read_slide_json
+from ihc_quant.batch.redrawn import Redrawn, why_slide_is_needed
+from ihc_quant.batch.run_state import Asked, SlideState, asked_of, read_state, result_stamp, slide_folder
 from ihc_quant.batch.section_tasks import slide_tasks
 from ihc_quant.batch.settings import MeasureSettings
-from ihc_quant.batch.slide_job import SlideTask
+from ihc_quant.batch.slide_task import SlideTask
+from ihc_quant.errors import OutputError, SlideError
 from ihc_quant.network.card import WeightsCard
 from ihc_quant.scoring.calls import CallRule
 
@@ -21,7 +24,7 @@ Action = Literal["keep", "check", "rescore", "measure"]
 ACTION_WORDS: Mapping[Action, str] = {
     "keep": "nothing to do",
     "check": "compare its results with the slide",
-    "rescore": "score again from the cell table",
+    "rescore": "score again from what is kept",
     "measure": "measure",
 }
 
@@ -101,6 +104,8 @@ def plan_run(
         decided: tuple[Action, str] = ("measure", "--force")
         if not force:
             decided = _decide(asked, state, slide, result, retry_failed)
+            if decided[0] == "rescore" and state is not None and asked.new_places(state.asked):
+                decided = _after_drawing(task, slide_folder(out, row.slide_id), decided[1])
         steps.append(Step(task, row.slide_id, asked, *decided, slide, state))
     return tuple(steps)
 
@@ -123,16 +128,30 @@ def _decide(
         return "check", "its results were changed by another command"
     if slide not in {state.slide, None}:
         return "check", "the slide's file was written or moved since"
+    if redrawn := asked.new_places(state.asked):
+        changed = [*redrawn, *asked.new_calls(state.asked)]
+        return "rescore", f"{', '.join(changed)} changed: scores made anew, no slide needed"
     if changed := asked.new_calls(state.asked):
         return "rescore", f"settings changed: {', '.join(changed)}"
     return "keep", "done already" if slide is not None else "done already; the slide is no longer there"
+
+
+def _after_drawing(task: SlideTask, folder: Path, why: str) -> tuple[Action, str]:
+    """Return what to do about a slide of which other places are asked for: measure it where others are to be read."""
+    try:
+        _, measurement, _ = read_slide_json(folder)
+        needed = why_slide_is_needed(folder, measurement, Redrawn.of(task, measurement))
+    except (OutputError, SlideError):
+        # The worker says what is wrong with the file, or measures where results are damaged.
+        return "rescore", why
+    return ("measure", f"{why.partition(':')[0]}: {needed}") if needed else ("rescore", why)
 
 
 def _about_failed(asked: Asked, state: SlideState, slide: FileStamp | None, retry_failed: bool) -> tuple[Action, str]:
     """Return what to do about a slide that failed before: nothing, unless something is different now."""
     if slide != state.slide:
         return "measure", "failed before; the slide changed"
-    if changed := asked.new_measurement(state.asked):
+    if changed := [*asked.new_measurement(state.asked), *asked.new_places(state.asked)]:
         return "measure", f"failed before; settings changed: {', '.join(changed)}"
     if retry_failed:
         return "measure", "failed before; --retry-failed"

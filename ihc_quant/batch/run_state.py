@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError
 from ihc_quant.batch.file_stamp import FileStamp, file_stamp
 from ihc_quant.batch.outputs import RESULT_FILE, SLIDES_FOLDER, folder_name, write_whole
 from ihc_quant.batch.settings import MeasureSettings, SettingsPart
-from ihc_quant.batch.slide_job import SlideTask
+from ihc_quant.batch.slide_task import SlideTask
 from ihc_quant.domain.outcome import Failed, NoTissue, Scored, Shown, SlideOutcome
 from ihc_quant.domain.stain import SCORED_CHROMOGENS
 from ihc_quant.network.card import WeightsCard, file_sha256
@@ -47,18 +47,26 @@ class Asked(SettingsPart):
     Attributes
     ----------
     measurement : dict
-        Whatever decides the cell table and what is analysed; a change needs a new measurement.
+        Whatever decides the cell table; a change needs a new measurement.
+    places : dict
+        Which of the slide is the section, as people drew or named it; a change needs a new score, and a new measurement
+        where other fragments are to be read.
     calls : dict
         The rule and whatever else is derived from the cell table; a change needs a new score. Empty where nothing is
         called.
     """
 
     measurement: dict[str, Any]
+    places: dict[str, Any]
     calls: dict[str, Any]
 
     def new_measurement(self, earlier: "Asked") -> list[str]:
         """Return the names of the settings of the measurement that differ."""
         return differing(earlier.measurement, self.measurement)
+
+    def new_places(self, earlier: "Asked") -> list[str]:
+        """Return the names of what was drawn or named otherwise."""
+        return differing(earlier.places, self.places)
 
     def new_calls(self, earlier: "Asked") -> list[str]:
         """Return the names of the settings of the calls that differ."""
@@ -127,21 +135,22 @@ def asked_of(task: SlideTask, measure: MeasureSettings, rule: CallRule, card: We
         "series": task.series,
         "marker": task.stain.marker,
         "chromogen": task.stain.chromogen,
-        "annotations_sha256": _digest(task.annotations),
     }
+    places: dict[str, Any] = {"annotations_sha256": _digest(task.annotations)}
     calls: dict[str, Any] = {}
     if task.stain.chromogen in SCORED_CHROMOGENS:
         measurement |= measure.model_dump(mode="json") | {
-            "fragments": task.fragments,
             "weights": card.name,
             "weights_sha256": card.sha256,
             "cells": asdict(measure.cells_with(card)),
         }
+        places["fragments"] = task.fragments
         calls = {"rule": asdict(rule), "propose_infiltrate": task.propose_infiltrate}
     else:
         measurement["overview_um"] = measure.overview_um  # nothing else decides how a section is shown
     # Through JSON, as the values come back from a file: tuples are lists there.
-    return Asked.model_validate(json.loads(json.dumps({"measurement": measurement, "calls": calls})))
+    asked = {"measurement": measurement, "places": places, "calls": calls}
+    return Asked.model_validate(json.loads(json.dumps(asked)))
 
 
 def _digest(path: Path | None) -> str | None:

@@ -1,6 +1,6 @@
 """Which cells and tissue of a slide are analysed: drawn regions, named fragments and quality control together."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ihc_quant.annotation.region_places import Place
+from ihc_quant.annotation.regions import Regions
 from ihc_quant.batch.measurement import Measurement
 from ihc_quant.batch.pixel_store import load_quality
 from ihc_quant.batch.region_store import KeptRegions
@@ -66,3 +68,21 @@ def place_section(
         places = exclude_cells(places, cells["x_l0"], cells["y_l0"], spoiled.quality, spoiled.excluded)
         placed, left_out = exclude_tissue(placed, left_out, spoiled.quality, spoiled.excluded)
     return SectionPlaces(places, placed, left_out, spoiled)
+
+
+def fragments_to_read(tissue: TissueMap, regions: Regions, named: Sequence[int]) -> tuple[int, ...]:
+    """Return the fragments of which tiles are read, ascending: those named, and those that hold control tissue.
+
+    Parameters
+    ----------
+    tissue : TissueMap
+        Everything that was found.
+    regions : Regions
+    named : sequence of int
+        Fragments that are this section; empty for all.
+    """
+    if not named:
+        return tuple(range(1, tissue.fragment_count + 1))
+    placed, _ = place_tissue(tissue.fragments, tissue.grid, regions, named)
+    control = np.unique(tissue.fragments[placed.places == Place.CONTROL_TISSUE])
+    return tuple(sorted({number for number in named if number <= tissue.fragment_count} | set(control.tolist())))

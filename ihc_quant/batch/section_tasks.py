@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ihc_quant.batch.manifest import ManifestRow
-from ihc_quant.batch.slide_job import SlideTask
+from ihc_quant.batch.slide_task import SlideTask
 from ihc_quant.domain.stain import NO_CHROMOGEN, SCORED_CHROMOGENS
 from ihc_quant.errors import ManifestError
 

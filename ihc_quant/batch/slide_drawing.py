@@ -117,19 +117,16 @@ def example_rows(
     cells: Mapping[str, NDArray[Any]],
 ) -> list[GalleryRow]:
     """Return the rows of the gallery, chosen among the analysed cells whose pixels were kept."""
-    kept = np.array(measurement.examples, np.int64)
-    if not analysed[kept].all():
-        raise unreadable(folder / "pixels")
-    grid = measurement.network_grid
-    crops = load_crops(folder, len(kept), example_box(0.0, 0.0, grid.pixel_um).width)
+    bank, grid = np.array(measurement.examples, np.int64), measurement.network_grid
+    crops = load_crops(folder, len(bank), example_box(0.0, 0.0, grid.pixel_um).width)[analysed[bank]]
+    kept = bank[analysed[bank]]
     values = cells["p_positive"] if rule.mode == "network" else cells[rule.od_column]
     threshold = rule.p_threshold if rule.mode == "network" else rule.cuts_od[0]
     x_um, y_um = cells["x_um"][kept], cells["y_um"][kept]
     grade = cells["grade"][kept]
     rows = choose_examples(values[kept], grade, x_um, y_um, threshold=threshold)
     # The kept cells are rich in rare kinds. Those of a call are drawn as if from all cells of that call.
-    eligible = np.flatnonzero(analysed)
-    drawn = first_drawn(np.searchsorted(eligible, kept), len(eligible), grade, EXAMPLES_PER_CALL)
+    drawn = first_drawn(kept, len(analysed), grade, EXAMPLES_PER_CALL)
     plain = choose_examples(values[kept][drawn], grade[drawn], x_um[drawn], y_um[drawn], threshold=threshold)
     places = [*(tuple(int(drawn[index]) for index in row.cells) for row in plain[:-1]), rows[-1].cells]
     outlines = read_outlines(folder / CELLS_FILE, kept)

@@ -17,11 +17,13 @@ import pyarrow as pa
 from ihc_quant.batch.file_stamp import file_stamp
 from ihc_quant.batch.measurement import Measurement, read_slide_json
 from ihc_quant.batch.outputs import ResultsBusy
+from ihc_quant.batch.redrawn import Redrawn, why_slide_is_needed
 from ihc_quant.batch.rescoring import rescore_slide
 from ihc_quant.batch.run_plan import Action, Step
 from ihc_quant.batch.run_state import Asked, SlideState, slide_folder, state_of, write_state
 from ihc_quant.batch.settings import MeasureSettings
-from ihc_quant.batch.slide_job import SlideTask, run_slide
+from ihc_quant.batch.slide_job import run_slide
+from ihc_quant.batch.slide_task import SlideTask
 from ihc_quant.domain.outcome import Failed, SlideOutcome
 from ihc_quant.errors import IhcQuantError, OutputError, SlideError
 from ihc_quant.network import predictor as network
@@ -90,6 +92,8 @@ class Settled:
     doing : Doing
     state : SlideState or None
         As kept; None where results cannot be written, which stops the run.
+    why : str
+        Why a slide was measured although results are there, where the plan could not say; empty otherwise.
     stop : str
         Why the run must stop; empty where it goes on.
     trace : str
@@ -98,6 +102,7 @@ class Settled:
 
     doing: Doing
     state: SlideState | None
+    why: str = ""
     stop: str = ""
     trace: str = ""
 
@@ -153,12 +158,13 @@ def _settle(work: SlideWork) -> Settled:
     started = time.perf_counter()
     before = file_stamp(work.task.path)
     doing: Doing
-    trace, fault = "", False
+    why, trace, fault = "", "", False
     try:
         found = _without_measuring(work)
-        if found is not None:
+        if isinstance(found, tuple):
             doing, outcome = found
         else:
+            why = found
             run = run_slide(work.task, work.out, _predictor(work), work.measure, work.rule, _threads)
             doing, outcome = "measured", run.outcome
             if run.error is not None:
@@ -175,7 +181,7 @@ def _settle(work: SlideWork) -> Settled:
     except IhcQuantError as error:
         state = state_of(_failure(work, error), work.out, work.asked, before)
         return Settled("failed", _kept(work.out, state))
-    return Settled(doing, state, trace=trace)
+    return Settled(doing, state, why=why, trace=trace)
 
 
 def _kept(out: Path, state: SlideState) -> SlideState | None:
@@ -222,23 +228,32 @@ def without_paths(text: str, work: SlideWork) -> str:
     return text
 
 
-def _without_measuring(work: SlideWork) -> tuple[Doing, SlideOutcome] | None:
-    """Return what results that are there give, called anew where need be; None where they do not serve."""
+def _without_measuring(work: SlideWork) -> tuple[Doing, SlideOutcome] | str:
+    """Return what results that are there give, placed and called anew where need be, or why they do not serve."""
     if work.action == "measure":
-        return None
+        return ""
     folder = slide_folder(work.out, work.slide_id)
     try:
         outcome, measurement, _ = read_slide_json(folder)
         if work.action == "check" and not _is_of(measurement, work):
-            return None
-        if called_as_asked(outcome, work.asked):
+            return "the results there are of another slide or of other settings"
+        redrawn = None if _placed_as_asked(measurement, work.asked) else Redrawn.of(work.task, measurement)
+        if redrawn is None and called_as_asked(outcome, work.asked):
             return "found whole", outcome
-        return "rescored", rescore_slide(folder, lambda _: work.rule, work.task.propose_infiltrate)
+        if redrawn is not None and (needed := why_slide_is_needed(folder, measurement, redrawn)):
+            return needed
+        return "rescored", rescore_slide(folder, lambda _: work.rule, work.task.propose_infiltrate, redrawn)
     except ResultsBusy:
         raise
     except OutputError:
-        # Damaged, or of another version. Where it is the disk that fails, the measurement says so.
-        return None
+        # Where it is the disk that fails, the measurement says so.
+        return "the results there are damaged or of another version"
+
+
+def _placed_as_asked(measurement: Measurement, asked: Asked) -> bool:
+    """Return whether a slide was scored with the regions and fragments that are asked for."""
+    made = {"annotations_sha256": measurement.annotations_sha256, "fragments": list(measurement.fragments)}
+    return all(made[key] == value for key, value in asked.places.items())
 
 
 def called_as_asked(outcome: SlideOutcome, asked: Asked) -> bool:
@@ -261,8 +276,6 @@ def _is_of(measurement: Measurement, work: SlideWork) -> bool:
     made = measurement.settings | {
         "marker": stain.marker,
         "chromogen": stain.chromogen,
-        "fragments": list(measurement.fragments),
-        "annotations_sha256": measurement.annotations_sha256,
     }
     # Which image of a file is the largest stands in its hash.
     asked = {key: value for key, value in work.asked.measurement.items() if (key, value) != ("series", None)}

@@ -49,7 +49,8 @@ def score(
     execution = options.execution_settings(runtime, device, workers)
     options.call_rule(threshold, cuts, call_by, compartment, 0.5)
 
-    from ihc_quant.batch.slide_job import SlideTask, run_slide
+    from ihc_quant.batch.slide_job import run_slide
+    from ihc_quant.batch.slide_task import SlideTask
     from ihc_quant.network.predictor import load_predictor
     from ihc_quant.report.report_json import outcome_json
     from ihc_quant.report.slide_summary import summary_lines

@@ -9,7 +9,7 @@ from ihc_quant.tissue.artefacts import edge_band, find_blank, find_blur, find_pe
 from ihc_quant.tissue.folds import find_folds
 from ihc_quant.tissue.map import TissueMap
 from ihc_quant.tissue.quality_settings import DEFAULT_QUALITY, QualitySettings
-from ihc_quant.tissue.tile_measures import MEAN, MeasureRaster
+from ihc_quant.tissue.tile_measures import DensityRaster, MeasureRaster
 
 
 def find_causes(
@@ -62,7 +62,7 @@ def find_causes(
 def summarise(
     quality: QualityMap,
     tissue: TissueMap,
-    measures: MeasureRaster,
+    density: DensityRaster,
     deviation_degrees: float | None,
     controls: tuple[ControlProposal, ...] = (),
     settings: QualitySettings = DEFAULT_QUALITY,
@@ -73,7 +73,8 @@ def summarise(
     ----------
     quality : QualityMap
     tissue : TissueMap
-    measures : MeasureRaster
+        The part that is told of.
+    density : DensityRaster
     deviation_degrees : float or None
         Angle of the slide's stain vectors to the reference ones.
     controls : tuple of ControlProposal
@@ -89,9 +90,9 @@ def summarise(
         flags.append(f"{100 * excluded:.0f} % of the tissue is spoiled (pen, fold, blur and the like).")
     if deviation_degrees is not None and deviation_degrees > settings.flagged_degrees:
         flags.append(f"The slide's stain colours lie {deviation_degrees:.0f}° from those that are expected.")
-    density = measures.plane(MEAN)
-    on_squares = _nearest(tissue.mask, tissue.grid.pixel_um, measures.step_um, density.shape) & np.isfinite(density)
-    if on_squares.any() and float(np.quantile(density[on_squares], 0.9)) < settings.pale_od:
+    shape = density.values.shape
+    on_squares = _nearest(tissue.mask, tissue.grid.pixel_um, density.step_um, shape) & density.known
+    if on_squares.any() and float(np.quantile(density.od[on_squares], 0.9)) < settings.pale_od:
         flags.append("The stain is pale: cells may have been missed.")
     for control in controls:
         numbers = ", ".join(str(number) for number in control.fragments)

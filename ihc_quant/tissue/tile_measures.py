@@ -24,6 +24,12 @@ FINE_PX = (1.6, 3.2)
 COARSE_PX = (3.2, 6.4)
 """Standard deviations, in network pixels, of the differences of Gaussians whose energies tell focus."""
 
+DENSITY_STEP_OD = 0.004
+"""Step in which mean densities are kept: a twentieth of the density below which a slide is pale."""
+
+UNKNOWN_DENSITY = 255
+"""Kept where no tile was read."""
+
 MEAN, FLOOR, FINE, COARSE, RED, BLUE = range(6)
 """Planes of the measures."""
 
@@ -120,6 +126,42 @@ class MeasureRaster:
     def plane(self, number: int) -> NDArray[np.float32]:
         """Return one measure, float32 (H, W), NaN where unknown."""
         return np.asarray(self.values[..., number].astype(np.float32) / _SCALES[number], np.float32)
+
+    def mean_density(self) -> "DensityRaster":
+        """Return the mean densities alone, in steps of ``DENSITY_STEP_OD``."""
+        steps = np.rint(self.plane(MEAN) / DENSITY_STEP_OD)
+        known = np.clip(np.nan_to_num(steps), 0, UNKNOWN_DENSITY - 1)
+        return DensityRaster(np.where(np.isnan(steps), UNKNOWN_DENSITY, known).astype(np.uint8), self.step_um)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DensityRaster:
+    """Mean densities of a whole slide, as they are kept with its results.
+
+    Attributes
+    ----------
+    values : ndarray, shape (H, W), uint8
+        In steps of ``DENSITY_STEP_OD``, cut at about 1; ``UNKNOWN_DENSITY`` where no tile was read.
+    step_um : float
+        Side of a square.
+    """
+
+    values: NDArray[np.uint8]
+    step_um: float
+
+    def __post_init__(self) -> None:
+        if self.values.ndim != 2 or self.values.dtype != np.uint8 or not self.step_um > 0:
+            raise ValueError(f"densities are uint8 of shape (H, W), got {self.values.dtype} {self.values.shape}")
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """Whether each square was read."""
+        return np.asarray(self.values != UNKNOWN_DENSITY, np.bool_)
+
+    @property
+    def od(self) -> NDArray[np.float64]:
+        """Mean density (log10) of each square, shape (H, W); of no meaning where it is not known."""
+        return np.asarray(self.values * DENSITY_STEP_OD, np.float64)
 
 
 _SCALES = np.array([1, 1, 1000, 1000, 1, 1], np.float32)

@@ -11,7 +11,7 @@ from ihc_quant.batch.example_bank import PER_KIND, choose_bank, draw_order, firs
 def test_first_drawn_of_a_grade_are_the_first_of_all_its_cells(count: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     p, od = rng.beta(0.2, 2, count).astype(np.float32), rng.gamma(1, 0.2, count).astype(np.float32)
-    kept = choose_bank(p, od)
+    kept = choose_bank(p, od, *rng.uniform(0, 9000, (2, count)))
     assert (np.diff(kept) > 0).all()
     # A threshold between kinds: calls are whole kinds.
     grade = np.where((p * 10).astype(int) >= 5, 1 + (od >= 0.4).astype(int) + (od >= 0.6), 0).astype(np.int8)

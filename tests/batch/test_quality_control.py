@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from ihc_quant.batch.block_store import read_blocks
 from ihc_quant.batch.measurement import read_slide_json
-from ihc_quant.batch.quality_control import QualityUsed, quality_notes
+from ihc_quant.batch.quality_control import QualityFound, QualityUsed, quality_notes
 from ihc_quant.batch.rescoring import rescore_slide
 from ihc_quant.batch.settings import MeasureSettings
-from ihc_quant.batch.slide_job import SlideRun, SlideTask, run_slide
+from ihc_quant.batch.slide_job import SlideRun, run_slide
+from ihc_quant.batch.slide_task import SlideTask
 from ihc_quant.domain.outcome import NoTissue, Scored
 from ihc_quant.domain.quality import Cause, ControlProposal, QualityFindings, QualityMap
 from ihc_quant.domain.stain import SectionStain
@@ -24,6 +25,7 @@ from ihc_quant.errors import OutputError
 from ihc_quant.scoring.calls import CallRule
 from ihc_quant.slide.writing import write_pyramid
 from ihc_quant.tissue.map import TissueMap
+from ihc_quant.tissue.quality_settings import QualitySettings
 
 CCR4 = SectionStain("CCR4", "DAB", chromogen_assumed=False)
 INK = (20, 40, 150)
@@ -220,10 +222,17 @@ def test_every_cause_is_told_once_and_the_edge_band_is_not() -> None:
     findings = QualityFindings(
         {"pen": 0.1, "fold": 0.0001, "edge of tissue": 0.2}, 0.1, 250_000.0, flags=("A flag of the slide.",)
     )
-    told, glass, flag = quality_notes(QualityUsed(excluded=(), findings=findings))
+    found = QualityFound(
+        excludes=False,
+        thresholds=QualitySettings(excluded=(Cause.PEN, Cause.FOLD)),
+        controls=(),
+        step_um=8.0,
+    )
+    told, glass, flag = quality_notes(QualityUsed(found=found, findings=findings))
     assert "pen (10.0 % of the tissue), fold (under 0.1 % of the tissue); they were" in told
     assert "edge" not in told
     assert "0.25 mm² of glass" in glass
     assert flag == "A flag of the slide."
-    (only, *_) = quality_notes(QualityUsed(excluded=(Cause.PEN, Cause.FOLD), findings=findings))
+    left_out = found.model_copy(update={"excludes": True})
+    (only, *_) = quality_notes(QualityUsed(found=left_out, findings=findings))
     assert only == glass

@@ -16,7 +16,8 @@ from ihc_quant.batch.measurement import read_slide_json
 from ihc_quant.batch.reports import read_report, rewrite_reports, write_reports
 from ihc_quant.batch.rescoring import rescore
 from ihc_quant.batch.settings import MeasureSettings
-from ihc_quant.batch.slide_job import SlideTask, run_slide
+from ihc_quant.batch.slide_job import run_slide
+from ihc_quant.batch.slide_task import SlideTask
 from ihc_quant.domain.outcome import Failed, Scored, SlideOutcome
 from ihc_quant.domain.stain import SectionStain
 from ihc_quant.errors import ManifestError, OutputError

@@ -446,7 +446,7 @@ def test_slide_that_changes_while_it_is_read_fails(bench: Bench, monkeypatch: py
     both = dict(bench.slides)
     for name, spoil, word in (("s1", growing, "changed"), ("s2", vanishing, "vanished")):
         bench.slides = {name: both[name]}
-        monkeypatch.setattr("ihc_quant.batch.slide_job.find_tissue", spoil)
+        monkeypatch.setattr("ihc_quant.batch.slide_overview.find_tissue", spoil)
         (failed,) = bench.run().failures()
         assert f"the file {word} while it was read" in failed.reason
         assert not (bench.out / "slides" / name).exists()
@@ -456,7 +456,7 @@ def test_fault_of_the_program_is_kept_apart(bench: Bench, monkeypatch: pytest.Mo
     def fail(*_: object) -> None:
         raise ZeroDivisionError("here")
 
-    monkeypatch.setattr("ihc_quant.batch.slide_job.find_tissue", fail)
+    monkeypatch.setattr("ihc_quant.batch.slide_overview.find_tissue", fail)
     record = bench.run()
     assert all(state.fault for state in record.failures())
     assert "ZeroDivisionError: here" in (bench.out / "run.log").read_text()
@@ -469,7 +469,7 @@ def test_too_little_memory_is_no_fault(bench: Bench, monkeypatch: pytest.MonkeyP
     def fail(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("ihc_quant.batch.slide_job.find_tissue", fail)
+    monkeypatch.setattr("ihc_quant.batch.slide_overview.find_tissue", fail)
     failed = bench.run().failures()[0]
     assert not failed.fault
     assert "memory" in failed.reason

@@ -20,7 +20,8 @@ from ihc_quant.batch.region_export import export_regions
 from ihc_quant.batch.region_store import KeptRegions, load_regions, read_annotations, save_regions
 from ihc_quant.batch.rescoring import rescore_slide
 from ihc_quant.batch.settings import MeasureSettings
-from ihc_quant.batch.slide_job import SlideRun, SlideTask, run_slide
+from ihc_quant.batch.slide_job import SlideRun, run_slide
+from ihc_quant.batch.slide_task import SlideTask
 from ihc_quant.domain.geometry import Box, Point
 from ihc_quant.domain.outcome import Failed, LeftOut, NoTissue, Scored, Shown
 from ihc_quant.domain.serial_sections import AnalysedRegion

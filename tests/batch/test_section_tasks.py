@@ -7,7 +7,7 @@ import pytest
 
 from ihc_quant.batch.manifest import ManifestRow
 from ihc_quant.batch.section_tasks import slide_tasks
-from ihc_quant.batch.slide_job import SlideTask
+from ihc_quant.batch.slide_task import SlideTask
 from ihc_quant.domain.geometry import Mpp
 from ihc_quant.domain.stain import SectionStain
 from ihc_quant.errors import ManifestError

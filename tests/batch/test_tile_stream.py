@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from ihc_quant.batch.settings import MeasureSettings
-from ihc_quant.batch.slide_job import find_slide_tissue
+from ihc_quant.batch.slide_overview import find_slide_tissue
 from ihc_quant.batch.tile_stream import TILES_AHEAD, StepSeconds, TileResult, TileWork, stream_tiles
 from ihc_quant.domain.cell_table import CellTable, scalar_columns
 from ihc_quant.domain.geometry import Grid, GridBox, Mpp

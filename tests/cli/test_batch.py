@@ -116,7 +116,7 @@ def test_interruption_and_faults_have_codes_of_their_own(batch: Any, slide: Path
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("ihc_quant.batch.slide_job.find_tissue", stop)
+    monkeypatch.setattr("ihc_quant.batch.slide_overview.find_tissue", stop)
     result = batch({"s1": slide})
     assert result.exit_code == console.EXIT_INTERRUPTED
     assert json.loads(Path("out/run.json").read_text())["state"] == "interrupted"
@@ -124,7 +124,7 @@ def test_interruption_and_faults_have_codes_of_their_own(batch: Any, slide: Path
     def fail(*_: object) -> None:
         raise ZeroDivisionError("here")
 
-    monkeypatch.setattr("ihc_quant.batch.slide_job.find_tissue", fail)
+    monkeypatch.setattr("ihc_quant.batch.slide_overview.find_tissue", fail)
     result = batch({"s1": slide})
     assert result.exit_code == console.EXIT_BUG
     assert "ZeroDivisionError: here" in result.stderr

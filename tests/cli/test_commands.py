@@ -277,7 +277,7 @@ def test_fault_of_the_program_shows_a_traceback(run: Any, tiny_slide: Path, monk
     def fail(*_: object) -> None:
         raise ZeroDivisionError("here")
 
-    monkeypatch.setattr("ihc_quant.batch.slide_job.find_tissue", fail)
+    monkeypatch.setattr("ihc_quant.batch.slide_overview.find_tissue", fail)
     result = run("score", tiny_slide, *MARKER)
     assert result.exit_code == console.EXIT_BUG
     assert "Traceback" in result.stderr
@@ -293,7 +293,7 @@ def test_interruption(run: Any, tiny_slide: Path, monkeypatch: pytest.MonkeyPatc
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("ihc_quant.batch.slide_job.estimate_white_point", stop)
+    monkeypatch.setattr("ihc_quant.batch.slide_measuring.estimate_white_point", stop)
     result = run("score", tiny_slide, *MARKER)
     assert result.exit_code == console.EXIT_INTERRUPTED
     assert result.stderr.startswith("interrupted")

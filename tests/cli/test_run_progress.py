@@ -10,11 +10,11 @@ from ihc_quant.batch.run import RunProgress
 from ihc_quant.batch.run_plan import Step
 from ihc_quant.batch.run_state import Asked, SlideState
 from ihc_quant.batch.run_summary import SlideLine
-from ihc_quant.batch.slide_job import SlideTask
+from ihc_quant.batch.slide_task import SlideTask
 from ihc_quant.cli import console, run_progress
 from ihc_quant.domain.stain import SectionStain
 
-ASKED = Asked(measurement={}, calls={})
+ASKED = Asked(measurement={}, places={}, calls={})
 TASK = SlideTask(Path("a.svs"), SectionStain("CCR4", "DAB", chromogen_assumed=False), "s1")
 STEP = Step(TASK, "s1", ASKED, "measure", "new", None, None)
 SCORED = SlideState(slide_id="s1", ending="scored", asked=ASKED, slide=None, cells=200, positive=50, seconds=12.0)

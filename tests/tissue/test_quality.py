@@ -177,7 +177,7 @@ def test_glass_without_tissue_has_no_cause_and_no_flag() -> None:
     tissue = TissueMap(np.zeros((60, 80), np.int16), GRID)
     measures = MeasureRaster.empty(Size(80 * STEP_PX, 60 * STEP_PX), 0.5)
     quality = find_causes(overview, tissue, measures, WHITE)
-    findings = summarise(quality, tissue, measures, None)
+    findings = summarise(quality, tissue, measures.mean_density(), None)
     assert not quality.causes.any()
     assert findings.excluded_share == 0
     assert findings.flags == ()
@@ -188,7 +188,7 @@ def test_glass_with_pen_alone_is_told_and_costs_nothing() -> None:
     overview[20:40] = picture(np.full((20, 80, 3), INKS["blue"], np.float32))
     tissue = TissueMap(np.zeros((60, 80), np.int16), GRID)
     measures = MeasureRaster.empty(Size(80 * STEP_PX, 60 * STEP_PX), 0.5)
-    findings = summarise(find_causes(overview, tissue, measures, WHITE), tissue, measures, None)
+    findings = summarise(find_causes(overview, tissue, measures, WHITE), tissue, measures.mean_density(), None)
     assert findings.pen_on_glass_um2 == pytest.approx(20 * 80 * 64, rel=0.1)
     assert findings.excluded_share == 0
 
@@ -217,10 +217,13 @@ def test_one_cause_a_place_pen_before_blur_and_the_same_each_time() -> None:
 def test_a_spoiled_slide_is_flagged_by_its_share_and_by_its_colours() -> None:
     overview, tissue, measures = spoiled()
     quality = find_causes(overview, tissue, measures, WHITE)
-    findings = summarise(quality, tissue, measures, 19.0)
+    findings = summarise(quality, tissue, measures.mean_density(), 19.0)
     assert findings.excluded_share == pytest.approx(0.625, abs=0.08)
     assert len(findings.flags) == 2
-    assert summarise(quality, tissue, measures, 5.0, settings=QualitySettings(flagged_share=0.9)).flags == ()
+    assert (
+        summarise(quality, tissue, measures.mean_density(), 5.0, settings=QualitySettings(flagged_share=0.9)).flags
+        == ()
+    )
 
 
 def test_places_are_excluded_by_the_causes_that_are_asked_for() -> None:
