@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ihc_quant.batch.block_store import BLOCKS_FILE, read_blocks
 from ihc_quant.batch.cell_store import reading
+from ihc_quant.batch.derivation import errors_used
 from ihc_quant.batch.flags import biopsy_flags
 from ihc_quant.batch.manifest import ManifestRow
 from ihc_quant.batch.measurement import Measurement, read_slide_json
@@ -85,8 +86,9 @@ def complete_report(bare: BiopsyReport, out: Path) -> BiopsyReport:
     )
     results = {now.outcome.slide_id: now for now in found if now is not None}
     blocks = {slide_id: now.blocks for slide_id, now in results.items()}
-    with reading(out):  # blocks of other cells than the scores'
-        panel = biopsy_panel(bare.biopsy_id, bare.site, outcomes, records, blocks)
+    with reading(out):  # blocks of other cells than the scores', or a rule that is none
+        errors = {slide_id: errors_used(now.outcome, now.measurement) for slide_id, now in results.items()}
+        panel = biopsy_panel(bare.biopsy_id, bare.site, outcomes, records, blocks, errors)
     report = replace(bare, outcomes=outcomes, sections=records, panel=panel, flags=())
     return replace(report, flags=biopsy_flags(report, {name: now.measurement for name, now in results.items()}))
 

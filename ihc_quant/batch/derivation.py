@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
 from ihc_quant.annotation.region_classes import RegionKind
 from ihc_quant.annotation.region_places import is_analysed
@@ -46,6 +47,8 @@ PROPOSED_NOTE = (
     "confirm it before its figures are used (ihc-quant export --regions writes it for QuPath)."
 )
 """Stands beside every figure of a proposed infiltrate."""
+
+_RULE = TypeAdapter(CallRule)
 
 
 def derive(folder: Path, measurement: Measurement, rule: CallRule, timings: Mapping[str, float]) -> SlideOutcome:
@@ -234,6 +237,18 @@ def errors_of(weights: WeightsUsed, rule: CallRule) -> tuple[MeasurementError, .
     """Return the network's measured error; None where it does not hold, because cells are called otherwise."""
     as_measured = rule.mode == "network" and rule.p_threshold == weights.positive_threshold
     return weights.measurement if as_measured or not weights.measurement else None
+
+
+def errors_used(outcome: SlideOutcome, measurement: Measurement) -> tuple[MeasurementError, ...] | None:
+    """Return the network's error as a section was scored with it; none of a section that was not.
+
+    Raises
+    ------
+    ValueError
+        Where the outcome states a rule that is none.
+    """
+    calls = outcome.provenance.settings.get("calls") if isinstance(outcome, Scored) else None
+    return errors_of(measurement.weights, _RULE.validate_python(calls["rule"])) if isinstance(calls, dict) else ()
 
 
 def called(measured: Mapping[str, Any], rule: CallRule) -> dict[str, Any]:

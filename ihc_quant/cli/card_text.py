@@ -1,5 +1,6 @@
 """The card of a set of weights as lines for a terminal. Imports nothing heavy."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -29,7 +30,8 @@ def brief_lines(card: WeightsCard) -> list[str]:
         f"  thresholds: centre {thresholds.centre:g}, presence {thresholds.presence:g}, extent {thresholds.extent:g}, "
         f"positive {thresholds.positive:g}; calls from {low:g} to {high:g} are uncertain"
     )
-    return [*lines, f"  own error of the percentage: {_errors(card.measurement)}"]
+    lines.append(f"  own error of the percentage: {_errors(card.measurement)}")
+    return [*lines, f"  own error of the number of cells: {_count_errors(card.measurement)}"]
 
 
 def card_lines(card: WeightsCard) -> list[str]:
@@ -86,6 +88,18 @@ def _error(error: MeasurementError) -> str:
     spread = f"{error.bias_points:+.1f} points on average, standard deviation {error.sd_points:.1f}"
     groups = f"{error.images} images in {error.patients} groups, {error.how}"
     return ", ".join([f"{error.marker}, {error.tissue} ({groups}): {spread}", *shares])
+
+
+def _count_errors(errors: Sequence[MeasurementError]) -> str:
+    counted = [
+        f"{error.marker}, {error.tissue}, {which} ({count.images} images in {count.patients} groups with at least "
+        f"{count.least_cells}): found / true {math.exp(count.bias_log):.3f} as geometric mean, its logarithm "
+        f"{count.bias_log:+.3f} with standard deviation {count.sd_log:.3f}"
+        for error in errors
+        for which, count in (("positive cells", error.positive_count), ("all cells", error.cell_count))
+        if count is not None
+    ]
+    return "; ".join(counted) or "not measured"
 
 
 def _figure_lines(figures: Any, indent: str = "  ") -> list[str]:

@@ -2,10 +2,47 @@
 
 from dataclasses import dataclass
 
+MOST_LOG = 20.0
+"""No number of cells is off by a factor beyond e to this."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogCountError:
+    """Error of the number of cells in an image, over the images of one source that hold enough true cells.
+
+    Attributes
+    ----------
+    images, patients : int
+        Images that were taken, and the patients they come from, as in ``MeasurementError``.
+    least_cells : int
+        Images with fewer true cells were left out: half a cell more or less would decide their error.
+    cells : int
+        True cells of the images that were taken.
+    bias_log : float
+        Mean over the images of ln((found + ½) / (true + ½)).
+    sd_log : float
+        Standard deviation (n − 1) of that logarithm over the images; 0 for one image.
+    """
+
+    images: int
+    patients: int
+    least_cells: int
+    cells: int
+    bias_log: float
+    sd_log: float
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.patients <= self.images:
+            raise ValueError(f"{self.images} images cannot come from {self.patients} patients")
+        if self.least_cells < 1 or self.cells < self.least_cells * self.images:
+            raise ValueError(f"{self.cells} cells are too few for {self.images} images of {self.least_cells} or more")
+        if not abs(self.bias_log) <= MOST_LOG or not 0 <= self.sd_log <= MOST_LOG:
+            raise ValueError(f"no number of cells is off by e to the {self.bias_log} ± {self.sd_log}")
+
 
 @dataclass(frozen=True, slots=True)
 class MeasurementError:
-    """Error of the positive percentage and of single calls on the images of one source.
+    """Error of the positive percentage, of single calls and of the number of cells on the images of one source.
 
     Attributes
     ----------
@@ -27,6 +64,9 @@ class MeasurementError:
         Cells that people marked positive and negative and that the network found.
     sensitivity, specificity : float or None
         Share of them that the network called as people did; None without such cells.
+    positive_count, cell_count : LogCountError or None
+        Error of the number of positive cells, and of all cells; None where no image holds enough of them, and in cards
+        that were written before it was measured.
     """
 
     source: str
@@ -41,6 +81,8 @@ class MeasurementError:
     negative_cells: int
     sensitivity: float | None
     specificity: float | None
+    positive_count: LogCountError | None = None
+    cell_count: LogCountError | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.patients <= self.images:

@@ -152,7 +152,8 @@ class NetworkError:
     Attributes
     ----------
     statement : str
-        On what it was measured and for what it was not, or that it is unknown; as a page prints it.
+        On what it was measured and for what it was not, or that it is unknown, for the percentage and then for the
+        number of positive cells; as a page prints it.
     corrected : tuple of CorrectedFraction
         One for each set that it was measured on.
     """
@@ -179,7 +180,8 @@ class MarkerScore:
         Positive cells over all nucleated cells, 0 to 1. Its intervals hold sampling alone, but for the last one where
         the network's own error is known: that holds both.
     positive_density_per_mm2 : Estimate
-        Positive cells over the analysed area.
+        Positive cells over the analysed area; its intervals as those of the fraction, where the error of the number of
+        positive cells is known.
     h_score : Estimate
         0 to 300.
     cautions : tuple of str

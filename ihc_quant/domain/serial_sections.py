@@ -96,7 +96,7 @@ class DensityRatio:
     numerator, denominator : CountedSection
     ratio : Estimate
         Unit ``"ratio"``; may exceed 1. None with the reason where it cannot be given. Its intervals hold sampling
-        alone.
+        alone, but for the last one where the network's own error of both densities is known: that holds both.
     warnings : tuple of str
         Sentences that must stand beside it.
     label : str

@@ -103,10 +103,15 @@ def _why_apart(scored: Sequence[Scored], records: Sequence[SectionRecord]) -> st
     return f"which were analysed over different regions ({', '.join(regions)})" if len(regions) > 1 else ""
 
 
+def by_what_they_hold(intervals: Sequence[Interval]) -> tuple[list[Interval], list[Interval]]:
+    """Return the intervals that hold sampling alone, and those that hold the network's own error too."""
+    both = [interval for interval in intervals if interval.method.startswith(MEASUREMENT_METHOD)]
+    return [interval for interval in intervals if interval not in both], both
+
+
 def _reliable(intervals: Sequence[Interval], prefix: str) -> dict[str, bool]:
     """Return whether the intervals of sampling, and those of the network's error too, can be trusted."""
-    both = [interval for interval in intervals if interval.method.startswith(MEASUREMENT_METHOD)]
-    sampling = [interval for interval in intervals if interval not in both]
+    sampling, both = by_what_they_hold(intervals)
     kinds = (("sampling", sampling), ("measurement", both))
     return {f"{prefix}{kind}_reliable": all(each.reliable for each in given) for kind, given in kinds if given}
 
@@ -173,8 +178,7 @@ def _with_limits(name: str, estimate: Estimate) -> dict[str, float]:
     if estimate.value is None:
         return {}
     cells = {name: estimate.value}
-    both = [each for each in estimate.intervals if each.method.startswith(MEASUREMENT_METHOD)]
-    sampling = [each for each in estimate.intervals if each not in both]
+    sampling, both = by_what_they_hold(estimate.intervals)
     for kind, intervals in (("sampling", sampling), ("measurement", both)):
         if intervals:
             cells[f"{name}_{kind}_low"] = min(each.low for each in intervals)

@@ -64,7 +64,7 @@ def _estimates(marker: str, prefix: str, where: str, uncounted: str) -> Iterator
         for end, outer in (("low", "lowest"), ("high", "highest")):
             says = f"{outer} limit of its intervals of sampling alone (95 % unless the settings say otherwise)"
             yield _column(marker, f"{prefix}{figure}_sampling_{end}", "number", unit, says, no_interval)
-            if figure == "positive_fraction":
+            if figure != "h_score":
                 says = "limit of its interval of sampling and the network's own error together"
                 unknown = f"{no_interval}; or the network's own error is not known"
                 yield _column(marker, f"{prefix}{figure}_measurement_{end}", "number", unit, says, unknown)
@@ -73,7 +73,7 @@ def _estimates(marker: str, prefix: str, where: str, uncounted: str) -> Iterator
 def _reliable(marker: str, prefix: str) -> Iterator[CohortColumn]:
     for kind, of_kind in (
         ("sampling", "intervals of sampling alone, of fraction, density and H-score"),
-        ("measurement", "interval of sampling and the network's own error together, which the fraction has"),
+        ("measurement", "intervals of sampling and the network's own error together, of fraction and density"),
     ):
         says = f"whether every condition of the {of_kind} is met ({marker.lower()}_notes says which is not)"
         yield _column(marker, f"{prefix}{kind}_reliable", "truth", "", says, "there is no such interval")

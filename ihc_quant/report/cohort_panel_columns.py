@@ -4,12 +4,15 @@ from collections.abc import Iterator
 from functools import partial
 
 from ihc_quant.report.cohort_entry import Cell, CohortColumn, CohortEntry, Kind
+from ihc_quant.report.cohort_marker import by_what_they_hold
 
 
 def ratio_columns(name: str) -> Iterator[CohortColumn]:
     """Return the columns of a density ratio."""
     short = name.lower().replace(":", "_") + "_density_ratio"
     absent = f"not evaluable ({short}_reason says why), or not computed"
+    both = "limit of its interval of sampling and the network's own error of both sections together"
+    unknown = f"{absent}; or the network's own error is not known"
     above, below = name.split(":")
     meaning = (
         f"density of {above}+ cells over density of {below}+ cells on serial sections; not a fraction of cells, may "
@@ -18,8 +21,10 @@ def ratio_columns(name: str) -> Iterator[CohortColumn]:
 
     columns: tuple[tuple[str, Kind, str, str, str], ...] = (
         ("value", "number", "ratio", meaning, absent),
-        ("low", "number", "ratio", "lowest limit of its intervals", absent),
-        ("high", "number", "ratio", "highest limit of its intervals", absent),
+        ("sampling_low", "number", "ratio", "lowest limit of its intervals of sampling alone", absent),
+        ("sampling_high", "number", "ratio", "highest limit of its intervals of sampling alone", absent),
+        ("measurement_low", "number", "ratio", both, unknown),
+        ("measurement_high", "number", "ratio", both, unknown),
         ("reason", "text", "", "why there is no ratio", "there is one, or none was computed"),
     )
     for part, kind, unit, says, missing in columns:
@@ -33,10 +38,14 @@ def _of_ratio(name: str, part: str, entry: CohortEntry) -> Cell:
         return None
     if part == "reason":
         return estimate.reason or None
-    if part == "value" or not estimate.intervals:
-        return estimate.value if part == "value" else None
-    limits = [each.low if part == "low" else each.high for each in estimate.intervals]
-    return min(limits) if part == "low" else max(limits)
+    if part == "value":
+        return estimate.value
+    kind, _, end = part.partition("_")
+    sampling, both = by_what_they_hold(estimate.intervals)
+    limits = [each.low if end == "low" else each.high for each in (sampling if kind == "sampling" else both)]
+    if not limits:
+        return None
+    return min(limits) if end == "low" else max(limits)
 
 
 def scheme_column(scheme_id: str) -> CohortColumn:

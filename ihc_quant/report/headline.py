@@ -21,14 +21,15 @@ IN_SKIN = "Nearly meaningless in skin, where keratinocytes and stroma count too:
 """Beside a percentage of nucleated cells in skin, unless a person drew where lymphocytes or tumour lie."""
 NOT_REVIEWED = "Proposed by the software, not reviewed."
 NO_ERROR_OF_DENSITY = (
-    "Sampling + measurement: not known; the weights’ card states the network’s error for percentages alone"
+    "Sampling + measurement: not known; nobody measured how far these weights, called like this, put the number of "
+    "positive cells off"
 )
-"""Beside densities and their ratios."""
+"""Beside densities and their ratios for which it was not measured."""
 NO_ERROR = "Sampling + measurement: not known"
 """Beside a percentage for which it was not measured."""
 ERROR_NOTE = (
     "“Sampling” holds the chance of counting these cells; “sampling + measurement” also holds the network’s own error, "
-    "which was measured for percentages alone."
+    "as far as it was measured."
 )
 """Below the headline."""
 
@@ -157,7 +158,7 @@ def _section_cards(outcome: SlideOutcome, site: str, several: bool) -> list[Card
 def _density_lines(lead: RegionScore, others: Sequence[RegionScore]) -> tuple[Line, ...]:
     density = lead.score.positive_density_per_mm2
     lines = [*_headline(density)]
-    if density.value is not None:
+    if density.value is not None and not holds_measurement(density):
         lines.append(Line(NO_ERROR_OF_DENSITY, "quiet"))
     lines.append(Line(f"in {figures.format_area(lead.score.counts.area_um2)} of {lead.region.label}", "quiet"))
     lines += _cautions(lead.score, density)
@@ -169,7 +170,7 @@ def _percent_lines(lead: RegionScore, others: Sequence[RegionScore], site: str) 
     fraction = lead.score.positive_fraction
     lines = [*_headline(fraction, _denominator(lead))]
     lines += _cautions(lead.score, fraction)
-    if fraction.value is not None and not _holds_measurement(fraction):
+    if fraction.value is not None and not holds_measurement(fraction):
         lines.append(Line(f"{NO_ERROR}; {lead.score.network_error.statement}", "quiet"))
     lines += [_beside(part, part.score.positive_fraction, _denominator(part)) for part in others]
     if fraction.value is not None and (warning := percent_warning(site, lead)):
@@ -220,7 +221,8 @@ def _headline(estimate: Estimate, denominator: str = "") -> list[Line]:
     return lines
 
 
-def _holds_measurement(estimate: Estimate) -> bool:
+def holds_measurement(estimate: Estimate) -> bool:
+    """Return whether a figure has an interval that holds the network's own error too."""
     return any(interval.method.startswith(MEASUREMENT_METHOD) for interval in estimate.intervals)
 
 
@@ -238,6 +240,7 @@ def _ratio_card(name: str, ratios: Sequence[DensityRatio]) -> Card:
     if ratio.ratio.value is not None:
         if ratio.warnings:
             lines.append(Line(f"{len(ratio.warnings)} warning{'s' * (len(ratio.warnings) > 1)}, below", "warn"))
-        lines.append(Line(NO_ERROR_OF_DENSITY, "quiet"))
+        if not holds_measurement(ratio.ratio):
+            lines.append(Line(NO_ERROR_OF_DENSITY, "quiet"))
     lines.append(Line(ratio.label, "quiet"))
     return Card(title, tuple(lines))

@@ -10,6 +10,7 @@ from ihc_quant.domain.serial_sections import (
     DensityRatio,
     FractionRange,
 )
+from ihc_quant.report.headline import NO_ERROR_OF_DENSITY, holds_measurement
 from ihc_quant.report.page_blocks import Cell, Chapter, Line, Table, Text, estimate_lines, plain
 from ihc_quant.report.page_results import name_region
 
@@ -21,7 +22,7 @@ def ratios_chapter(panel: BiopsyPanel) -> Chapter:
         return Chapter("ratios", title, (Text("No ratio was formed of these sections."),))
     table = Table(
         f"Each is a {SERIAL_SECTION_RATIO}: positive cells per mm² of one section over those of another. It may "
-        "exceed 1. The intervals hold sampling alone.",
+        "exceed 1. “Sampling + measurement” also holds the network’s own error of both sections, taken as independent.",
         ("Ratio", "Value", "Counted", "Warnings"),
         tuple(_ratio(each) for each in panel.ratios),
     )
@@ -68,9 +69,10 @@ def _sentences(sentences: tuple[str, ...]) -> Cell:
 def _ratio(each: DensityRatio) -> tuple[Cell, ...]:
     region = each.numerator.region
     named = (Line(each.name, "value"), *((Line(name_region(region)),) if region else ()), Line(each.label, "quiet"))
+    unknown = each.ratio.value is not None and not holds_measurement(each.ratio)
     return (
         Cell(named),
-        Cell(estimate_lines(each.ratio)),
+        Cell((*estimate_lines(each.ratio), *((Line(NO_ERROR_OF_DENSITY, "quiet"),) if unknown else ()))),
         _counted(each.numerator, each.denominator),
         _sentences(each.warnings),
     )

@@ -33,8 +33,10 @@ LIMITS: tuple[str, ...] = (
     "The cuts of 1+, 2+ and 3+ and the thresholds of the call are not validated for this staining and scanner.",
     "Nuclei that are pale, crowded, crushed or out of focus may be missed. Missed nuclei make the denominator too "
     "small and every percentage and H-score uncertain in a way that the intervals of sampling do not show.",
-    "Densities, H-scores and ratios have intervals of sampling alone: the weights’ card states the network’s error for "
-    "percentages, so how far the network puts a density off is not known.",
+    "H-scores have intervals of sampling alone: how far the network puts grades off was not measured. Its error of a "
+    "density was measured on images that hold some positive cells; where there are hardly any, single false ones weigh "
+    "more. For a ratio the errors of both sections are taken as independent, which makes its interval wider rather "
+    "than narrower, because both come from one network.",
     "Brown that is not the marker may be called positive: melanin, hemosiderin, pen, folds, dried edges, and "
     "eosinophils whose peroxidase was not blocked.",
     "The report makes no statement on diagnosis or treatment.",

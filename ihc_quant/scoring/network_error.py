@@ -26,6 +26,7 @@ from scipy.special import ndtri
 
 from ihc_quant.domain.measurement_error import MeasurementError
 from ihc_quant.domain.score import UNKNOWN_ERROR, CorrectedFraction, Estimate, Interval, NetworkError
+from ihc_quant.scoring.intervals import outer_limits
 
 MEASUREMENT_DRAWS = 20_000
 """Draws; their own noise then moves a limit by about a hundredth of the interval's width."""
@@ -75,35 +76,65 @@ def carry_error(
     """
     if not errors:
         return fraction, OTHER_CALLS if errors is None else UNKNOWN_ERROR
-    own = [error for error in errors if error.marker == marker]
-    used = own or list(errors)
-    places = "; ".join(dict.fromkeys(_place(error) for error in used))
-    doubt = "" if own else f"; not validated for {marker if marker in NAMED_MARKERS else 'this stain'}"
+    used, doubt = sets_for(marker, errors)
     details = "; ".join(_details(error) for error in used)
     if fraction.value is None:
         return fraction, NetworkError(f"measured on {details}{doubt}")
     sampled = _sampled(fraction, level, draws, seed)
     corrected = tuple(
-        CorrectedFraction(_place(error), _corrected_fraction(fraction.value, error, sampled, level, seed))
+        CorrectedFraction(place_of(error), _corrected_fraction(fraction.value, error, sampled, level, seed))
         for error in used
     )
     limits = [_limits(error, sampled, level, seed) for error in used if error.patients > 1]
     if not limits:
         statement = f"measurement error unknown: measured on a single patient ({details}){doubt}"
         return fraction, NetworkError(statement, corrected)
-    notes = [f"measured on {places}{doubt}"] if doubt else []
+    carried = with_measurement(fraction, limits, level, draws, where_measured(used, doubt))
+    return carried, NetworkError(f"measured on {details}{doubt}", corrected)
+
+
+def sets_for(marker: str, errors: Sequence[MeasurementError]) -> tuple[list[MeasurementError], str]:
+    """Return the image sets that speak for a marker, and what to add where it is not among them."""
+    own = [error for error in errors if error.marker == marker]
+    name = marker if marker in NAMED_MARKERS else "this stain"
+    return own or list(errors), "" if own else f"; not validated for {name}"
+
+
+def where_measured(errors: Sequence[MeasurementError], doubt: str) -> str:
+    """Return the note of an interval that rests on image sets of other markers; empty where there is no doubt."""
+    places = "; ".join(dict.fromkeys(place_of(error) for error in errors))
+    return f"measured on {places}{doubt}" if doubt else ""
+
+
+def with_measurement(
+    estimate: Estimate, limits: Sequence[tuple[float, float]], level: float, draws: int, note: str
+) -> Estimate:
+    """Return a figure with "sampling + measurement" as its last interval, which holds all others and all limits.
+
+    Parameters
+    ----------
+    estimate : Estimate
+        With a value and its intervals of sampling.
+    limits : sequence of (low, high)
+        One for each way to see the error.
+    level : float
+    draws : int
+    note : str
+        Why the error may not hold here; empty where it does.
+    """
     # What holds an interval that cannot be trusted cannot be trusted either.
-    notes += dict.fromkeys(each.note for each in fraction.intervals if not each.reliable)
+    notes = [note] if note else []
+    notes += dict.fromkeys(each.note for each in estimate.intervals if not each.reliable)
+    ends = [*limits, outer_limits(estimate)]
     interval = Interval(
-        min(low for low, _ in limits + _ends(fraction)),
-        max(high for _, high in limits + _ends(fraction)),
+        min(low for low, _ in ends),
+        max(high for _, high in ends),
         level,
         f"{MEASUREMENT_METHOD}, simulated, {draws} draws",
         reliable=not notes,
         note="; ".join(notes),
     )
-    carried = Estimate(fraction.value, fraction.unit, (*fraction.intervals, interval))
-    return carried, NetworkError(f"measured on {details}{doubt}", corrected)
+    return Estimate(estimate.value, estimate.unit, (*estimate.intervals, interval))
 
 
 def rogan_gladen(fraction: float, sensitivity: float, specificity: float) -> float | None:
@@ -126,7 +157,8 @@ def rogan_gladen(fraction: float, sensitivity: float, specificity: float) -> flo
     return (fraction + specificity - 1) / informed if informed > 0 else None
 
 
-def _place(error: MeasurementError) -> str:
+def place_of(error: MeasurementError) -> str:
+    """Return marker and tissue of an image set, as a page names it."""
     return f"{error.marker}, {error.tissue}"
 
 
@@ -137,20 +169,14 @@ def _details(error: MeasurementError) -> str:
     images += "" if error.patients == error.images > 1 else f" of {patients}"
     bias = f"{error.bias_points:+.1f}".replace("-", "−")
     return (
-        f"{_place(error)} ({images}, {error.how}: {bias} points on average, standard deviation {error.sd_points:.1f})"
+        f"{place_of(error)} ({images}, {error.how}: {bias} points on average, standard deviation {error.sd_points:.1f})"
     )
-
-
-def _ends(fraction: Estimate) -> list[tuple[float, float]]:
-    """Return the figure itself and its intervals of sampling as (low, high)."""
-    value = fraction.value or 0.0
-    return [(value, value), *((interval.low, interval.high) for interval in fraction.intervals)]
 
 
 def _sampled(fraction: Estimate, level: float, draws: int, seed: int) -> NDArray[np.float64]:
     """Return draws of the fraction under sampling alone, of which ``level`` lie in the widest interval."""
     value = fraction.value or 0.0
-    low, high = min(end for end, _ in _ends(fraction)), max(end for _, end in _ends(fraction))
+    low, high = outer_limits(fraction)
     z = _generator(seed).standard_normal(draws) / float(ndtri(0.5 + level / 2))
     return np.asarray(np.clip(value + np.where(z < 0, value - low, high - value) * z, 0, 1), np.float64)
 
@@ -160,19 +186,24 @@ def _limits(error: MeasurementError, sampled: NDArray[np.float64], level: float,
     off = _generator(seed + 1).standard_t(error.patients - 1, len(sampled)) * (1 + 1 / error.patients) ** 0.5
     by_image = np.clip(sampled - (error.bias_points + error.sd_points * off) / 100, 0, 1)
     ways = [by_image]
-    if error.sensitivity is not None and error.specificity is not None:
-        ways.append(_by_cell(error, error.sensitivity, error.specificity, sampled, seed))
+    by_cell = draw_corrected(error, sampled, _generator(seed + 2))
+    if by_cell is not None:
+        ways.append(by_cell)
     ends = [_quantiles(way, level) for way in ways]
     return min(low for low, _ in ends), max(high for _, high in ends)
 
 
-def _by_cell(
-    error: MeasurementError, sensitivity: float, specificity: float, sampled: NDArray[np.float64], seed: int
-) -> NDArray[np.float64]:
-    """Return draws of the fraction, corrected by drawn sensitivities and specificities."""
-    random = _generator(seed + 2)
-    sensitive = _share(random, sensitivity, error.positive_cells, len(sampled))
-    specific = _share(random, specificity, error.negative_cells, len(sampled))
+def draw_corrected(
+    error: MeasurementError, sampled: NDArray[np.float64], random: np.random.Generator
+) -> NDArray[np.float64] | None:
+    """Return draws (n,) of the fraction, corrected by drawn sensitivities and specificities.
+
+    None where the set has no positive or no negative cells to measure them on.
+    """
+    if error.sensitivity is None or error.specificity is None:
+        return None
+    sensitive = _share(random, error.sensitivity, error.positive_cells, len(sampled))
+    specific = _share(random, error.specificity, error.negative_cells, len(sampled))
     informed = sensitive + specific - 1
     told = informed > 1e-9
     true = (sampled + specific - 1) / np.where(told, informed, 1.0)
@@ -188,7 +219,8 @@ def _corrected_fraction(
     value: float, error: MeasurementError, sampled: NDArray[np.float64], level: float, seed: int
 ) -> Estimate:
     """Return the fraction corrected for the miscalls of one set, or why it cannot be."""
-    if error.sensitivity is None or error.specificity is None:
+    by_cell = draw_corrected(error, sampled, _generator(seed + 2))
+    if by_cell is None or error.sensitivity is None or error.specificity is None:
         lacking = "positive" if error.sensitivity is None else "negative"
         return Estimate(None, "fraction", reason=f"no {lacking} cells were there to measure miscalls on")
     corrected = rogan_gladen(value, error.sensitivity, error.specificity)
@@ -198,7 +230,7 @@ def _corrected_fraction(
     if not 0 <= corrected <= 1:
         percent = f"{100 * corrected:.1f}".replace("-", "−")
         return Estimate(None, "fraction", reason=f"the correction leads to {percent} %, which is impossible")
-    low, high = _quantiles(_by_cell(error, error.sensitivity, error.specificity, sampled, seed), level)
+    low, high = _quantiles(by_cell, level)
     few = "measured on a single patient" if error.patients == 1 else ""
     interval = Interval(
         min(low, corrected), max(high, corrected), level, "sampling + miscalls, simulated", reliable=not few, note=few

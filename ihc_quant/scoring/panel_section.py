@@ -1,10 +1,13 @@
 """Sections of a biopsy as they enter figures over two of them, and which of them must not be compared."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ihc_quant.domain.measurement_error import MeasurementError
 from ihc_quant.domain.score import MarkerScore
 from ihc_quant.domain.serial_sections import AnalysedRegion, CountedSection
 from ihc_quant.scoring.blocks import BlockCounts
+from ihc_quant.scoring.density_error import CountedDensity
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,6 +29,8 @@ class PanelSection:
         Of the section.
     nucleus_um : float or None
         Median diameter of the positive nuclei.
+    errors : sequence of MeasurementError or None
+        The network's own error, as ``score_marker`` took it.
     """
 
     slide_id: str
@@ -37,6 +42,7 @@ class PanelSection:
     section_index: int | None = None
     thickness_um: float | None = None
     nucleus_um: float | None = None
+    errors: Sequence[MeasurementError] | None = ()
 
     def __post_init__(self) -> None:
         if self.blocks is not None and self.blocks.total().positive != self.score.counts.positive:
@@ -49,6 +55,11 @@ class PanelSection:
     def marker(self) -> str:
         """What the section shows."""
         return self.score.marker
+
+    @property
+    def density(self) -> CountedDensity:
+        """The density of positive cells with what is known of the error of their number."""
+        return CountedDensity(self.marker, self.score.counts, self.score.positive_density_per_mm2, self.errors)
 
     @property
     def counted(self) -> CountedSection:

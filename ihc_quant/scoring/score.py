@@ -15,6 +15,7 @@ from ihc_quant.scoring.bootstrap import (
     block_intervals,
 )
 from ihc_quant.scoring.counts import NO_CELLS
+from ihc_quant.scoring.density_error import CountedDensity, carry_density_error
 from ihc_quant.scoring.intervals import garwood_interval, grade_interval, wilson_interval
 from ihc_quant.scoring.network_error import MEASUREMENT_DRAWS, carry_error
 
@@ -132,7 +133,7 @@ def score_marker(
     -------
     MarkerScore
         Each figure with the interval that takes cells as independent first and the block bootstrap second, where there
-        is one; the positive fraction with the one that holds the network's error too last, where that is known. Without
+        is one; fraction and density with the one that holds the network's error too last, where that is known. Without
         cells (or area) a figure is None and states the reason. Of too few cells every interval is marked unreliable,
         and where there is no block bootstrap so is the one that takes cells as independent.
 
@@ -180,6 +181,14 @@ def score_marker(
         draws=settings.measurement_draws,
         seed=settings.seed,
     )
+    density_estimate, of_counts = carry_density_error(
+        CountedDensity(marker, counts, density_estimate, errors),
+        level=settings.level,
+        draws=settings.measurement_draws,
+        seed=settings.seed,
+    )
+    if of_counts:
+        network_error = replace(network_error, statement=f"{network_error.statement}; {of_counts}")
     cautions = _cautions(counts, settings)
     if counts.total and blocks is not None and boot.fraction is None:
         cautions += (_no_spatial_interval(counts, blocks),)

@@ -16,6 +16,7 @@ from ihc_quant.domain.serial_sections import (
     FractionRange,
 )
 from ihc_quant.scoring.bootstrap import FEWEST_BLOCKS, ratio_interval
+from ihc_quant.scoring.density_error import carry_ratio_error
 from ihc_quant.scoring.intervals import outer_limits, poisson_ratio_interval
 from ihc_quant.scoring.panel_section import MissingSection, PanelSection, Side, refuse_pair
 from ihc_quant.scoring.score import ScoreSettings
@@ -41,8 +42,9 @@ def density_ratio(numerator: Side, denominator: Side, settings: ScoreSettings | 
     Returns
     -------
     DensityRatio
-        With the exact interval of independent cells and, where blocks allow it, the block bootstrap after it. None
-        with the reason where a section is missing, sites or regions do not match, or a density is 0.
+        With the exact interval of independent cells, where blocks allow it the block bootstrap after it, and last,
+        where the network's error of both densities is known, the interval that holds that too. None with the reason
+        where a section is missing, sites or regions do not match, or a density is 0.
 
     Raises
     ------
@@ -70,9 +72,17 @@ def density_ratio(numerator: Side, denominator: Side, settings: ScoreSettings | 
     spatial = _spatial_interval(numerator, denominator, settings)
     intervals = (poisson,) if spatial is None else (poisson, spatial)
     unreliable = _unreliable(numerator, denominator, spatial)
+    ratio = carry_ratio_error(
+        Estimate(densities[0] / densities[1], "ratio", intervals),
+        numerator.density,
+        denominator.density,
+        level=settings.level,
+        draws=settings.measurement_draws,
+        seed=settings.seed,
+    )
     return DensityRatio(
         *sides,
-        Estimate(densities[0] / densities[1], "ratio", intervals),
+        ratio,
         pair_cautions(numerator, denominator) + unreliable,
     )
 

@@ -156,6 +156,26 @@ def percent_error(found: FieldCells, threshold: float) -> float | None:
     return 100 * float(called.mean() - (true == 1).mean())
 
 
+def count_in_valid(found: FieldCells, threshold: float, *, positive: bool) -> tuple[int, int] | None:
+    """Return how many cells of one field were found and how many are true, inside its valid part.
+
+    Parameters
+    ----------
+    found : FieldCells
+    threshold : float
+        Of ``p_positive``.
+    positive : bool
+        Whether positive cells alone are counted; None where the call of a marked cell is not known.
+    """
+    of_found = found.in_valid(found.found_um)
+    true = found.field.calls[found.in_valid(found.marked_um)]
+    if not positive:
+        return int(of_found.sum()), len(true)
+    if (true == UNKNOWN).any():
+        return None
+    return int((of_found & (found.cells.p_positive >= threshold)).sum()), int((true == 1).sum())
+
+
 def quick_scores(network: CellNetwork, fields: Sequence[TrainingField], pixel_um: float) -> dict[str, float]:
     """Return the F1 of positive and of negative cells for each source, and their mean, which chooses the checkpoint.
 

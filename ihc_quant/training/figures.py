@@ -1,5 +1,6 @@
 """The figures of a card: how good a network is at its operating point, on fields that chose nothing."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ihc_quant.domain.measurement_error import MeasurementError
+from ihc_quant.domain.measurement_error import LogCountError, MeasurementError
 from ihc_quant.evaluation.counting import count_errors
 from ihc_quant.evaluation.matching import ClassDetection, Detection
 from ihc_quant.network.architecture import CellNetwork
@@ -15,6 +16,7 @@ from ihc_quant.training.assessment import (
     FieldCells,
     FieldMaps,
     cells_of,
+    count_in_valid,
     detect_cells,
     matched_calls,
     percent_error,
@@ -28,6 +30,8 @@ from ihc_quant.training.statements import TISSUES
 
 RESAMPLES = 2000
 """Resamples of a bootstrap interval."""
+LEAST_TRUE_CELLS = 10
+"""True cells from which on an image tells the error of a count: one cell is then at most a tenth of them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,9 +108,32 @@ def measurement_errors(judged: Sequence[JudgedField], how: str) -> tuple[Measure
                 negative_cells=int((~positive).sum()),
                 sensitivity=_share(called[positive]),
                 specificity=_share(~called[~positive]),
+                positive_count=count_error(fields, positive=True),
+                cell_count=count_error(fields, positive=False),
             )
         )
     return tuple(measured)
+
+
+def count_error(judged: Sequence[JudgedField], *, positive: bool) -> LogCountError | None:
+    """Return the error of the number of cells, or of positive cells alone, on a logarithmic scale.
+
+    None where no image holds ``LEAST_TRUE_CELLS`` true ones. Cells outside the part in which they were marked count
+    neither as found nor as true.
+    """
+    counts = [(each, count_in_valid(each.found, each.point.positive, positive=positive)) for each in judged]
+    kept = [(each, *count) for each, count in counts if count is not None and count[1] >= LEAST_TRUE_CELLS]
+    if not kept:
+        return None
+    errors = [math.log((found + 0.5) / (true + 0.5)) for _, found, true in kept]
+    return LogCountError(
+        images=len(kept),
+        patients=len({each.found.field.group for each, _, _ in kept}),
+        least_cells=LEAST_TRUE_CELLS,
+        cells=sum(true for _, _, true in kept),
+        bias_log=round(float(np.mean(errors)), 4),
+        sd_log=round(_spread(errors), 4),
+    )
 
 
 def count_positive(

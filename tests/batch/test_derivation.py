@@ -6,18 +6,20 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from ihc_quant.batch.derivation import errors_used
 from ihc_quant.batch.flags import weights_flag
 from ihc_quant.batch.measurement import read_slide_json
 from ihc_quant.batch.rescoring import rescore_slide
-from ihc_quant.domain.measurement_error import MeasurementError
+from ihc_quant.domain.measurement_error import LogCountError, MeasurementError
 from ihc_quant.domain.outcome import Scored
 from ihc_quant.domain.score import MarkerScore
 from ihc_quant.network.card import WeightsCard
 from ihc_quant.scoring.calls import CallRule
 
 CD138 = MeasurementError(
-    "cd138", "CD138", "marrow", "out-of-fold, by patient", 101, 5, -0.4, 2.2, 800, 9000, 0.96, 0.99
-)
+    "cd138", "CD138", "marrow", "out-of-fold, by patient", 101, 5, -0.4, 2.2, 800, 9000, 0.96, 0.99,
+    LogCountError(48, 5, 10, 950, 0.03, 0.2), LogCountError(101, 5, 10, 9000, 0.05, 0.1),
+)  # fmt: skip
 
 
 class Measured:
@@ -46,10 +48,12 @@ def test_the_cards_error_and_band_reach_the_score(folder: Path) -> None:
     outcome, measurement, _ = read_slide_json(folder)
     assert isinstance(outcome, Scored)
     score = outcome.score
-    *sampling, widest = score.positive_fraction.intervals
-    assert widest.method.startswith("sampling + measurement")
-    assert all(widest.low <= each.low and each.high <= widest.high for each in sampling)
-    assert "not validated for CCR4" in widest.note
+    for figure in (score.positive_fraction, score.positive_density_per_mm2):
+        *sampling, widest = figure.intervals
+        assert widest.method.startswith("sampling + measurement")
+        assert all(widest.low <= each.low and each.high <= widest.high for each in sampling)
+        assert "not validated for CCR4" in widest.note
+    assert errors_used(outcome, measurement) == (CD138,)
     p = pq.read_table(folder / "cells.parquet", columns=["p_positive"])["p_positive"].to_numpy()
     assert score.uncertain is not None
     assert (score.uncertain.low, score.uncertain.high) == measurement.weights.uncertain == (0.4, 0.6)
@@ -62,6 +66,9 @@ def test_the_cards_error_and_band_reach_the_score(folder: Path) -> None:
 def test_an_error_measured_with_other_calls_is_not_carried(folder: Path) -> None:
     for rule in (CallRule(p_threshold=0.9), CallRule(mode="od")):
         score = score_at(folder, rule)
-        assert not any("measurement" in interval.method for interval in score.positive_fraction.intervals)
+        for figure in (score.positive_fraction, score.positive_density_per_mm2):
+            assert not any("measurement" in interval.method for interval in figure.intervals)
+        outcome, measurement, _ = read_slide_json(folder)
+        assert errors_used(outcome, measurement) is None
         assert "called otherwise here" in score.network_error.statement
         assert (score.uncertain is None) == (rule.mode == "od")

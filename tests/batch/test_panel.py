@@ -9,6 +9,7 @@ import pytest
 
 from ihc_quant.batch.panel import biopsy_panel
 from ihc_quant.domain.biopsy import SectionRecord
+from ihc_quant.domain.measurement_error import LogCountError, MeasurementError
 from ihc_quant.domain.outcome import Failed, NoTissue, RegionScore, Scored, SlideOutcome
 from ihc_quant.domain.provenance import Provenance
 from ihc_quant.domain.score import CellCounts
@@ -55,7 +56,7 @@ def test_every_part_has_its_ratio_bounds_and_reading() -> None:
     )
     kept = {"a4": (CD4, PART4), "a8": (CD8,), "ac": (CCR4, PART_C)}
     details = {"section_index": "3", "section_thickness_um": "4", "clone": "1G1"}
-    panel = biopsy_panel("b", "skin", outcomes, records(*outcomes, **details), kept)
+    panel = biopsy_panel("b", "skin", outcomes, records(*outcomes, **details), kept, {})
     over = {
         (ratio.name, ratio.numerator.region.kind if ratio.numerator.region else ""): ratio for ratio in panel.ratios
     }
@@ -78,6 +79,19 @@ def test_every_part_has_its_ratio_bounds_and_reading() -> None:
     assert verdicts["kobe-poteligeo-test"].outcome == "not applicable"
 
 
+def test_the_networks_error_reaches_the_ratio_where_both_sections_have_it() -> None:
+    count = LogCountError(24, 24, 10, 1200, 0.1, 0.1)
+    known = (MeasurementError("s", "Ki-67", "breast", "by image", 26, 26, 3.0, 4.6, 900, 1100, 0.95, 0.97, count),)
+    outcomes = (scored("a4", "CD4", CD4), scored("ac", "CCR4", CCR4))
+    kept = {"a4": (CD4,), "ac": (CCR4,)}
+    for errors, carried in (({"a4": known, "ac": known}, True), ({"a4": known, "ac": None}, False), ({}, False)):
+        ratio = biopsy_panel("b", "skin", outcomes, records(*outcomes), kept, errors).ratios[1]
+        interval = ratio.ratio.intervals[-1]
+        assert interval.method.startswith("sampling + measurement") is carried
+        if carried:
+            assert interval.note == "measured on Ki-67, breast; not validated for CCR4; not validated for CD4"
+
+
 def test_what_is_missing_says_why() -> None:
     stain = SectionStain("CD8", "DAB", chromogen_assumed=False)
     nothing = score_marker("CCR4", CellCounts(area_um2=1e5), None)
@@ -87,14 +101,14 @@ def test_what_is_missing_says_why() -> None:
         (NoTissue("a8", stain, PROVENANCE), "a8 (CD8) shows no tissue"),
     ):
         outcomes = (scored("a4", "CD4", CD4), missing, empty)
-        panel = biopsy_panel("b", "skin", outcomes, records(*outcomes), {})
+        panel = biopsy_panel("b", "skin", outcomes, records(*outcomes), {}, {})
         assert [ratio.ratio.reason for ratio in panel.ratios] == [reason, "ac (CCR4) shows no cells"]
         assert [bounds.reason for bounds in panel.bounds] == ["ac (CCR4) shows no cells"]
 
 
 def test_without_blocks_the_ratio_says_that_its_interval_is_unreliable() -> None:
     outcomes = (scored("a4", "CD4", CD4), scored("a8", "CD8", CD8))
-    (ratio, absent) = biopsy_panel("b", "skin", outcomes, records(*outcomes), {"a4": (CD4,), "a8": None}).ratios
+    (ratio, absent) = biopsy_panel("b", "skin", outcomes, records(*outcomes), {"a4": (CD4,), "a8": None}, {}).ratios
     assert len(ratio.ratio.intervals) == 1
     assert any(warning.startswith("Interval unreliable: no spatial interval") for warning in ratio.warnings)
     assert absent.ratio.reason == "the biopsy has no CCR4 section"
@@ -104,7 +118,7 @@ def test_blocks_of_other_cells_or_parts_are_refused() -> None:
     outcome = scored("a4", "CD4", CD4)
     for wrong in ((CD8,), (CD4, PART4)):
         with pytest.raises(ValueError, match="a4"):
-            biopsy_panel("b", "skin", [outcome], records(outcome), {"a4": wrong})
+            biopsy_panel("b", "skin", [outcome], records(outcome), {"a4": wrong}, {})
 
 
 @pytest.mark.parametrize("number", [0, 1])
@@ -117,6 +131,6 @@ def test_the_true_coexpressing_fraction_of_a_sample_lies_inside_the_bounds_of_it
         score = score_marker(section["marker"], counts, None)
         stain = SectionStain(section["marker"], "DAB", chromogen_assumed=False)
         outcomes.append(Scored(section["slide_id"], stain, score, ((1, counts),), PROVENANCE))
-    (bounds,) = biopsy_panel(biopsy["biopsy_id"], biopsy["site"], outcomes, records(*outcomes), {}).bounds
+    (bounds,) = biopsy_panel(biopsy["biopsy_id"], biopsy["site"], outcomes, records(*outcomes), {}, {}).bounds
     assert bounds.widened is not None
     assert bounds.widened.low <= biopsy["fraction_cd4_and_ccr4_in_slab"] <= bounds.widened.high

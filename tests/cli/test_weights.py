@@ -8,6 +8,7 @@ import pytest
 
 from ihc_quant.cli import console
 from ihc_quant.cli.card_text import brief_lines, card_lines
+from ihc_quant.domain.measurement_error import LogCountError
 from ihc_quant.network.card import WEIGHTS_FOLDER, MeasurementError, WeightsCard
 
 FIGURES = {
@@ -23,8 +24,9 @@ FIGURES = {
 def card(painted_predictor: Any) -> WeightsCard:
     card: WeightsCard = painted_predictor.card
     measured = MeasurementError(
-        "cd138", "CD138", "marrow", "out-of-fold, by patient", 101, 5, -0.4, 2.2, 80, 90, 0.96, 1
-    )
+        "cd138", "CD138", "marrow", "out-of-fold, by patient", 101, 5, -0.4, 2.2, 80, 90, 0.96, 1,
+        LogCountError(48, 5, 10, 950, 0.03, 0.2),
+    )  # fmt: skip
     return card.model_copy(
         update={
             "metrics": {
@@ -53,6 +55,10 @@ def test_in_brief_the_card_says_what_it_may_be_used_for_and_how_good_it_is(card:
     assert "positive 0.5; calls from 0.4 to 0.6 are uncertain" in text
     assert "CD138, marrow (101 images in 5 groups, out-of-fold, by patient): -0.4 points on average" in text
     assert "sensitivity 0.960 of 80 cells" in text
+    assert (
+        "own error of the number of cells: CD138, marrow, positive cells (48 images in 5 groups with at least 10): "
+        "found / true 1.030 as geometric mean, its logarithm +0.030 with standard deviation 0.200"
+    ) in text
 
 
 def test_whole_the_card_says_everything(card: WeightsCard) -> None:
@@ -77,6 +83,7 @@ def test_whole_the_card_says_everything(card: WeightsCard) -> None:
 def test_what_was_not_measured_is_said(painted_predictor: Any) -> None:
     lines = card_lines(painted_predictor.card)
     assert "  own error of the percentage: not measured" in lines
+    assert "  own error of the number of cells: not measured" in lines
     assert lines[lines.index("known failures:") + 1] == "  none stated"
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from ihc_quant.domain.measurement_error import LogCountError
 from ihc_quant.errors import WeightsError
 from ihc_quant.network.card import WEIGHTS_FOLDER, MeasurementError, WeightsCard, file_sha256, read_card, resolve_card
 from ihc_quant.network.weights import load_arrays, load_weights, save_arrays
@@ -82,10 +83,30 @@ def test_the_measured_error_comes_back_and_an_older_card_has_none(card_path: Pat
     assert WeightsCard.model_validate_json(back.model_dump_json()) == back
 
 
+COUNTED = {"images": 48, "patients": 5, "least_cells": 10, "cells": 950, "bias_log": 0.03, "sd_log": 0.2}
+
+
+def test_the_error_of_counts_comes_back(card_path: Path) -> None:
+    card = json.loads(card_path.read_text())
+    measured = MEASURED | {"positive_count": COUNTED, "cell_count": None}
+    card_path.write_text(json.dumps(card | {"measurement": [measured]}))
+    (back,) = read_card(card_path).measurement
+    assert back.positive_count == LogCountError(**COUNTED)  # type: ignore[arg-type]
+    assert back.cell_count is None
+    card = read_card(card_path)
+    assert WeightsCard.model_validate_json(card.model_dump_json()) == card
+
+
 @pytest.mark.parametrize(
     "change",
     [
         {"surprise": 1},
+        {"positive_count": COUNTED | {"surprise": 1}},
+        {"positive_count": COUNTED | {"patients": 49}},
+        {"positive_count": COUNTED | {"cells": 479}},
+        {"positive_count": COUNTED | {"least_cells": 0}},
+        {"cell_count": COUNTED | {"bias_log": 21}},
+        {"cell_count": COUNTED | {"sd_log": -0.1}},
         {"patients": 102},
         {"sd_points": -1.0},
         {"bias_points": float("nan")},

@@ -157,6 +157,27 @@ def test_reliability_of_sampling_and_of_the_networks_error_are_told_apart(scored
         assert found == (("false", "true") if doubtful == 0 else ("true", "false"))
 
 
+def test_densities_and_ratios_have_limits_of_both_kinds(scored: Scored) -> None:
+    limits = (
+        Interval(300.0, 400.0, 0.95, "exact Poisson"),
+        Interval(290.0, 380.0, 0.95, "spatial block bootstrap"),
+        Interval(150.0, 800.0, 0.95, "sampling + measurement"),
+    )
+    estimate = Estimate(350.0, "cells/mm²", limits)
+    section = replace(scored, slide_id="c1", score=replace(scored.score, positive_density_per_mm2=estimate))
+    row = row_of(section)
+    ends = [row[f"cd4_density_per_mm2_{kind}"] for kind in ("sampling_low", "sampling_high", "measurement_low")]
+    assert (*ends, row["cd4_density_per_mm2_measurement_high"]) == ("290.0", "400.0", "150.0", "800.0")
+    entry = CohortEntry(report_of(scored), ratios={"CCR4:CD4": replace(estimate, unit="ratio")})
+    (row,) = csv.DictReader(io.StringIO(cohort_csv([entry], cohort_columns())))
+    name = "ccr4_cd4_density_ratio"
+    ends = [row[f"{name}_{kind}"] for kind in ("sampling_low", "sampling_high", "measurement_low")]
+    assert (row[name], *ends, row[f"{name}_measurement_high"]) == ("350.0", "290.0", "400.0", "150.0", "800.0")
+    entry = CohortEntry(report_of(scored), ratios={"CCR4:CD4": Estimate(2.0, "ratio", limits[:1])})
+    (row,) = csv.DictReader(io.StringIO(cohort_csv([entry], cohort_columns())))
+    assert (row[f"{name}_sampling_high"], row[f"{name}_measurement_high"]) == ("400.0", "")
+
+
 def test_a_fraction_of_skin_without_a_drawn_infiltrate_is_cautioned(with_parts: Scored, scored: Scored) -> None:
     drawn = replace(with_parts, compartments=(replace(with_parts.compartments[0], region=INFILTRATE),))
     for outcome, site, cautioned in (

@@ -78,7 +78,7 @@ def test_complete_biopsy_has_its_figures(complete_report: BiopsyReport, scored: 
     assert (row["cd4_sampling_reliable"], row["cd4_measurement_reliable"]) == ("false", "false")
     assert "only 9 blocks" in row["cd4_notes"]
     assert (row["ccr4_status"], row["ccr4_sections"], row["ccr4_cells"]) == ("scored", "1", "10000")
-    assert (row["ccr4_cd4_density_ratio"], row["ccr4_cd4_density_ratio_high"]) == ("1.25", "1.7")
+    assert (row["ccr4_cd4_density_ratio"], row["ccr4_cd4_density_ratio_sampling_high"]) == ("1.25", "1.7")
     assert (row["cd4_cd8_density_ratio"], row["cd4_cd8_density_ratio_reason"]) == ("", "no CD8 section")
     assert row["ccr4_scheme_kobe_10"] == "indeterminate"
     assert (row["weights_sha256"], row["notice"]) == (scored.provenance.weights_sha256, RESEARCH_USE_ONLY)

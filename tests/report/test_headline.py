@@ -7,7 +7,7 @@ import pytest
 
 from ihc_quant.domain.biopsy import BiopsyPanel, BiopsyReport
 from ihc_quant.domain.outcome import RegionScore, Scored
-from ihc_quant.domain.score import Estimate, MarkerScore
+from ihc_quant.domain.score import Estimate, Interval, MarkerScore
 from ihc_quant.domain.serial_sections import AnalysedRegion, CountedSection, DensityRatio
 from ihc_quant.report.headline import (
     IN_SKIN,
@@ -20,6 +20,7 @@ from ihc_quant.report.headline import (
     percent_warning,
 )
 from ihc_quant.report.page_results import analysed_chapter, results_chapter
+from ihc_quant.report.page_together import ratios_chapter
 
 FEW = "insufficient: 5 cells, fewer than 100"
 LOW = "low count: 300 cells, fewer than 500"
@@ -96,9 +97,24 @@ def test_a_drawn_infiltrate_or_tumour_is_read_as_it_is(skin_report: BiopsyReport
     assert percent_warning("skin", RegionScore(AnalysedRegion(kind, "proposed"), score)) == NOT_REVIEWED
 
 
-def test_density_says_that_its_measurement_error_is_not_known(skin_report: BiopsyReport) -> None:
+def with_error(estimate: Estimate) -> Estimate:
+    interval = Interval(0.1, 900.0, 0.95, "sampling + measurement, simulated", False, "not validated for CCR4")
+    return replace(estimate, intervals=(*estimate.intervals, interval))
+
+
+def test_density_and_ratio_show_their_measurement_error_or_say_that_it_is_not_known(skin_report: BiopsyReport) -> None:
     density, _, *ratios = words_of(skin_report)
     assert all(NO_ERROR_OF_DENSITY in card for card in (density, *ratios))
+    assert str(ratios_chapter(skin_report.panel)).count(NO_ERROR_OF_DENSITY) == 2
+    section, panel = ccr4_of(skin_report), skin_report.panel
+    score = replace(section.score, positive_density_per_mm2=with_error(section.score.positive_density_per_mm2))
+    known = tuple(replace(each, ratio=with_error(each.ratio)) for each in panel.ratios)
+    report = with_ccr4(replace(skin_report, panel=replace(panel, ratios=known)), replace(section, score=score))
+    density, _, *ratios = words_of(report)
+    assert "Sampling + measurement <1–900" in density
+    assert all("Sampling + measurement 0.10–900.00" in card for card in ratios)
+    assert not any(NO_ERROR_OF_DENSITY in card for card in (density, *ratios))
+    assert NO_ERROR_OF_DENSITY not in str(ratios_chapter(report.panel))
 
 
 def ratio(one: str, other: str, region: AnalysedRegion | None, value: float | None = 0.5, *said: str) -> DensityRatio:

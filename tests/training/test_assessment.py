@@ -19,6 +19,7 @@ from ihc_quant.network.weights import load_weights, save_arrays
 from ihc_quant.training.assessment import (
     FieldMaps,
     cells_of,
+    count_in_valid,
     detect_cells,
     matched_calls,
     percent_error,
@@ -27,7 +28,14 @@ from ihc_quant.training.assessment import (
 )
 from ihc_quant.training.calibration import MatchedCalls, PlattScaling, fit_platt, log_loss
 from ihc_quant.training.field import UNKNOWN, TrainingField
-from ihc_quant.training.figures import count_figures, count_positive, held_out_figures, judge, measurement_errors
+from ihc_quant.training.figures import (
+    count_error,
+    count_figures,
+    count_positive,
+    held_out_figures,
+    judge,
+    measurement_errors,
+)
 from ihc_quant.training.finishing import Trained, finish_weights
 from ihc_quant.training.folds import finish_folds
 from ihc_quant.training.operating_point import (
@@ -96,6 +104,9 @@ def test_what_lies_outside_the_marked_part_counts_for_nothing(fields: list[Train
     (found,) = cells_of([FieldMaps(half, logits)], 0.5, CellSettings())
     assert percent_error(found, 0.5) == pytest.approx(0)
     assert matched_calls([found]).positive.sum() == (half.calls == 1).sum()
+    positive = int((half.calls == 1).sum())
+    assert count_in_valid(found, 0.5, positive=True) == (positive, positive)
+    assert count_in_valid(found, 0.5, positive=False) == (left.sum(), left.sum())
 
 
 def test_a_field_without_marks_has_no_figures(fields: list[TrainingField]) -> None:
@@ -115,6 +126,8 @@ def test_cells_of_unknown_call_do_not_calibrate(fields: list[TrainingField]) -> 
     (maps,) = run_network(Oracle(fields), fields[:1])
     (found,) = cells_of([FieldMaps(replace(fields[0], calls=calls), maps.logits)], 0.5, CellSettings())
     assert len(matched_calls([found])) == len(calls) - 1
+    assert count_in_valid(found, 0.5, positive=True) is None, "how many are positive is not known"
+    assert count_in_valid(found, 0.5, positive=False) == (len(calls), len(calls))
 
 
 @pytest.mark.parametrize("noise", [0.5, 1.5])
@@ -167,6 +180,34 @@ def test_the_figures_of_a_perfect_network_are_perfect(fields: list[TrainingField
     assert sum(each["images"] for each in counts.values()) == 3
     assert all(each["bias"] == each["relative_bias"] == 0 for each in counts.values())
     assert all(each["relative_bias_interval"] == [0, 0] for each in counts.values())
+
+
+def test_the_error_of_counts_is_that_of_images_with_enough_cells(
+    make_field: MakeField, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ihc_quant.training.figures.LEAST_TRUE_CELLS", 4)
+    fields = [replace(make_field("cd138", name, seed), group=name[0]) for seed, name in enumerate(("a1", "a2", "b1"))]
+    marked = [len(field.calls) for field in fields]
+    judged = judge(run_network(Oracle(fields), fields), 0.5, QUICK_POINT)
+    # Of the first image three cells are marked, which are too few, and of the second half of those that were found.
+    few = replace(fields[0], points_px=fields[0].points_px[:3], calls=np.ones(3, np.int8))  # type: ignore[index]
+    half = marked[1] // 2
+    fewer = replace(fields[1], points_px=fields[1].points_px[:half], calls=fields[1].calls[:half])  # type: ignore[index]
+    changed = [
+        replace(each, found=replace(each.found, field=field))
+        for each, field in zip(judged, (few, fewer, fields[2]), strict=True)
+    ]
+    error = count_error(changed, positive=False)
+    assert error is not None
+    assert (error.images, error.patients, error.least_cells) == (2, 2, 4)
+    assert error.cells == half + marked[2]
+    logs = [np.log((marked[1] + 0.5) / (half + 0.5)), 0.0]
+    assert (error.bias_log, error.sd_log) == pytest.approx((np.mean(logs), np.std(logs, ddof=1)), abs=1e-4)
+    assert count_error(changed[:1], positive=False) is None
+    assert count_error(changed[:1], positive=True) is None
+    (whole,) = measurement_errors(judged, "here")
+    assert whole.cell_count == count_error(judged, positive=False)
+    assert whole.positive_count == count_error(judged, positive=True)
 
 
 def test_groups_of_several_images_have_figures_of_their_own(make_field: MakeField) -> None:
