@@ -1,5 +1,6 @@
 """What a slide's score says of uncertain calls and of the network's own error, at the card's calls and at others."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -72,3 +73,19 @@ def test_an_error_measured_with_other_calls_is_not_carried(folder: Path) -> None
         assert errors_used(outcome, measurement) is None
         assert "called otherwise here" in score.network_error.statement
         assert (score.uncertain is None) == (rule.mode == "od")
+
+
+def test_results_of_a_card_that_states_no_error_of_counts_are_read_and_say_so(folder: Path) -> None:
+    values = json.loads((folder / "slide.json").read_text())
+    (stated,) = values["measurement"]["weights"]["measurement"]
+    del stated["positive_count"], stated["cell_count"]
+    (folder / "slide.json").write_text(json.dumps(values))
+    score = score_at(folder, CallRule(p_threshold=0.5))
+    methods = [
+        [interval.method for interval in figure.intervals]
+        for figure in (score.positive_fraction, score.positive_density_per_mm2)
+    ]
+    assert methods[0][-1].startswith("sampling + measurement")
+    assert not any(method.startswith("sampling + measurement") for method in methods[1])
+    said = "number of positive cells: measurement error unknown: the card of the weights states none"
+    assert score.network_error.statement.endswith(said)
