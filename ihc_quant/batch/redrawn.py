@@ -94,9 +94,9 @@ def why_slide_is_needed(folder: Path, measurement: Measurement, now: Redrawn) ->
     tissue = load_fragments(folder, measurement.overview_grid)
     read = fragments_to_read(tissue, load_regions(folder).regions, measurement.fragments)
     wanted = fragments_to_read(tissue, now.drawn.regions, now.fragments)
-    if read != wanted or any(number > tissue.fragment_count for number in now.fragments):
-        return f"fragments {_numbers(read)} were measured and {_numbers(now.fragments or wanted)} are asked for"
-    return ""
+    # A number that is not there is refused by a new measurement.
+    wanted = tuple(sorted({*wanted, *now.fragments}))
+    return "" if read == wanted else f"fragments measured: {_numbers(read)}; asked for: {_numbers(wanted)}"
 
 
 def _numbers(fragments: tuple[int, ...]) -> str:
