@@ -4,6 +4,9 @@ Sections of 100 blocks are simulated (``point_patterns.py``) at three strengths 
 smaller sections are corners of these. Each is scored by the product's own functions. Bars: the block bootstrap holds
 the truth in 92 to 97 % of the sections from 20 blocks on, and in 90 % or more wherever the report does not call it
 unreliable. Intervals that take cells as independent stand beside it.
+
+Sections of few positive cells are simulated too: where none is positive the truth may lie above the upper limit in
+2.5 % of all sections.
 """
 
 import argparse
@@ -29,6 +32,13 @@ FRACTIONS = (0.1, 0.4)
 SIDE_BLOCKS = 10
 SEED = 1998
 BAR_FROM_BLOCKS = 20
+
+RARE_FRACTIONS = (0.001, 0.01, 0.05)
+RARE_GRIDS = ((2, 5), (4, 5), (5, 10), (10, 10))
+ALL_OR_NOTHING = Clustering("all or nothing", 500.0, 0.999, 1.0)
+"""Patches twice as wide as a block in which every cell is positive, and none outside: the worst for blocks as units."""
+
+ABOVE_PERCENT = 2.5
 LOW_PERCENT, HIGH_PERCENT, UNRELIABLE_BELOW_PERCENT = 92.0, 97.0, 90.0
 
 
@@ -90,6 +100,32 @@ def coverage_rows(
     return rows
 
 
+def rare_rows(clustering: Clustering, fraction: float, sections: Iterable[Section]) -> list[dict[str, Any]]:
+    """Return a row for each size of section: how often no cell was positive and how high the limits then were."""
+    tissue = tissue_of_all()
+    limits: dict[tuple[int, int], list[tuple[float, float]]] = {grid: [] for grid in RARE_GRIDS}
+    number = 0
+    for section in sections:
+        number += 1
+        blocks = blocks_of(section, tissue)
+        for grid in RARE_GRIDS:
+            part = corner(blocks, *grid)
+            counts = part.total()
+            interval = block_intervals(part).fraction if counts.total and not counts.positive else None
+            if interval is not None:
+                limits[grid].append((interval.high, wilson_interval(0, counts.total).high))
+    rows = []
+    for (rows_of, cols), given in limits.items():
+        row: dict[str, Any] = {"clustering": clustering.name, "true %": f"{100 * fraction:g}", "blocks": rows_of * cols}
+        row["none positive"] = round(100 * len(given) / number, 1)
+        for place, name in enumerate(("blocks as units", "Wilson")):
+            highs = np.array([high[place] for high in given])
+            row[f"{name}: limit"] = round(100 * float(np.median(highs)), 1) if given else None
+            row[f"{name}: truth above"] = round(100 * float(np.sum(highs < fraction)) / number, 1)
+        rows.append(row)
+    return rows
+
+
 def _percent(held: Sequence[bool | None]) -> float | None:
     """Return in how many percent an interval that there was held the truth."""
     told = [answer for answer in held if answer is not None]
@@ -112,6 +148,12 @@ def bars_of(rows: Sequence[dict[str, Any]]) -> list[Bar]:
     ]
 
 
+def rare_bars(rows: Sequence[dict[str, Any]]) -> list[Bar]:
+    """Return whether sections without a positive cell keep their bar."""
+    worst = max(row["blocks as units: truth above"] for row in rows)
+    return [Bar("none positive and the truth above the limit, % of sections", worst, ABOVE_PERCENT)]
+
+
 def main() -> None:
     """Simulate, score and print."""
     parser = argparse.ArgumentParser(description="Coverage of the intervals on simulated sections of known truth.")
@@ -119,27 +161,38 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=BOOTSTRAP_DRAWS, help="of the bootstrap")
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--only", choices=[clustering.name for clustering in CLUSTERINGS], help="one strength")
+    parser.add_argument(
+        "--only", choices=[clustering.name for clustering in (*CLUSTERINGS, ALL_OR_NOTHING)], help="one strength"
+    )
     options = parser.parse_args()
-    rows = []
-    for clustering in CLUSTERINGS:
+    side_um = SIDE_BLOCKS * BLOCK_UM
+    rows, rare = [], []
+    for clustering in (*CLUSTERINGS, ALL_OR_NOTHING):
         if options.only not in (None, clustering.name):
             continue
-        for fraction in FRACTIONS:
-            sections = simulate_sections(
-                clustering, fraction, options.patterns, side_um=SIDE_BLOCKS * BLOCK_UM, seed=options.seed
-            )
+        for fraction in FRACTIONS if clustering in CLUSTERINGS else ():
+            sections = simulate_sections(clustering, fraction, options.patterns, side_um=side_um, seed=options.seed)
             rows += coverage_rows(clustering, fraction, sections, options.draws)
             print(markdown_table(clustering.name, [], rows[-len(GRIDS) :]), file=sys.stderr, flush=True)
-    bars = bars_of(rows)
+        for fraction in RARE_FRACTIONS:
+            sections = simulate_sections(clustering, fraction, options.patterns, side_um=side_um, seed=options.seed)
+            rare += rare_rows(clustering, fraction, sections)
+    bars = bars_of(rows) if rows else []
     if options.json:
-        print(json.dumps({"rows": rows, "bars": [asdict(bar) | {"met": bar.met} for bar in bars]}, indent=2))
+        told = [asdict(bar) | {"met": bar.met} for bar in (*bars, *rare_bars(rare))]
+        print(json.dumps({"rows": rows, "rare": rare, "bars": told}, indent=2))
         return
     notes = [
         f"Percent of sections whose interval holds the truth; {options.patterns} sections at each strength and "
         f"percentage, {options.draws} draws, seed {options.seed}. *No interval*: percent of sections."
     ]
-    print(markdown_table("Coverage", notes, rows, bars))
+    if rows:
+        print(markdown_table("Coverage", notes, rows, bars))
+    notes = [
+        "Percent of sections without a positive cell; the median of their upper limits, %; percent of all sections in "
+        "which none was positive and the truth lay above that limit."
+    ]
+    print(markdown_table("No positive cell", notes, rare, rare_bars(rare)))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ bound and on the log scale for densities, so that no limit leaves the possible r
 Bootstrap Methods, 10.1017/CBO9780511802843, sections 2.4 and 5.2).
 
 Blocks are not independent either: the standard error of the section as it is also holds how alike neighbouring blocks
-are, and the limits how few of them matter (``ihc_quant.scoring.effective_blocks``).
+are, and the limits how few of them matter (``ihc_quant.scoring.effective_blocks``). Where all cells have the same call
+no draw differs, and the exact limit of as many blocks is given (``ihc_quant.scoring.same_call``).
 
 Why studentised: in a simulation of cells clustered within independent blocks (400 sections each, blocks of 60 cells on
 average, true fraction 0.05 to 0.8, correlation within blocks 0.02 and 0.2) nominal 95 % intervals, without what
@@ -32,7 +33,7 @@ from math import exp
 import numpy as np
 from scipy.special import expit
 
-from ihc_quant.domain.score import Interval
+from ihc_quant.domain.score import CellCounts, Interval
 from ihc_quant.scoring.blocks import BlockCounts
 from ihc_quant.scoring.resampling import (
     AREA,
@@ -45,6 +46,7 @@ from ihc_quant.scoring.resampling import (
     scale_ratio,
     studentised_ends,
 )
+from ihc_quant.scoring.same_call import effective_number, unseen_limit
 
 MIN_BLOCKS = 20
 """Fewer blocks make an interval unreliable. In ``docs/coverage.md`` the lowest coverage is 0.91 at 20 and 15 blocks and
@@ -59,8 +61,8 @@ BOOTSTRAP_DRAWS = 2000
 BOOTSTRAP_SEED = 20040
 """Seed of the draws, so that the same table always gives the same page."""
 
-SPATIAL_METHOD = "spatial block bootstrap"
-"""How the method of an interval begins that is made by drawing blocks."""
+SPATIAL_METHOD = "spatial block"
+"""How the method of an interval begins that takes blocks, not cells, as the units."""
 
 LARGEST_LOG = 700.0
 """Limits on the log scale are held within this, so that no limit is infinite or 0."""
@@ -68,7 +70,7 @@ LARGEST_LOG = 700.0
 
 @dataclass(frozen=True, slots=True)
 class BlockIntervals:
-    """Block-bootstrap intervals of one section; None where drawing blocks says nothing.
+    """Intervals of one section that take blocks as the units; None where blocks say nothing.
 
     Attributes
     ----------
@@ -110,14 +112,18 @@ def block_intervals(
     Returns
     -------
     BlockIntervals
-        An interval is None where there are fewer than ``FEWEST_BLOCKS`` blocks, where a figure stands at the end of
-        its range (no positive cell, or nothing else), and where all blocks agree: the draws then do not differ.
+        An interval is None where there are fewer than ``FEWEST_BLOCKS`` blocks or no cells, and where the draws do not
+        differ: all blocks agree, or an H-score stands at 300. Without a positive cell all three, and with no other the
+        fraction, have the exact limits of ``unseen_limit``.
     """
-    if len(blocks) < FEWEST_BLOCKS:
+    counts = blocks.total()
+    if len(blocks) < FEWEST_BLOCKS or not counts.total:
         return BlockIntervals(None, None, None)
-    drawn = draw_blocks(blocks, draws, np.random.Generator(np.random.PCG64(seed)))
     note = "" if len(blocks) >= min_blocks else f"{len(blocks)} blocks; at least {min_blocks} are wanted"
-    method = f"{SPATIAL_METHOD}, studentised, {draws} draws of {len(blocks)} blocks"
+    if not counts.positive:
+        return _none_positive(blocks, counts, level, note)
+    drawn = draw_blocks(blocks, draws, np.random.Generator(np.random.PCG64(seed)))
+    method = f"{SPATIAL_METHOD} bootstrap, studentised, {draws} draws of {len(blocks)} blocks"
 
     def interval(numerator: int, denominator: int, bounded: bool, scale: float) -> Interval | None:
         limits = _limits(drawn, numerator, denominator, bounded, level)
@@ -125,11 +131,28 @@ def block_intervals(
             return None
         return Interval(limits[0] * scale, limits[1] * scale, level, method, not note, note)
 
+    all_positive = Interval(1 - unseen_limit(blocks, level), 1.0, level, _exact_method(blocks), not note, note)
     return BlockIntervals(
-        fraction=interval(POSITIVE, TOTAL, True, 1.0),
+        fraction=all_positive if counts.positive == counts.total else interval(POSITIVE, TOTAL, True, 1.0),
         density_per_mm2=interval(POSITIVE, AREA, False, 1.0),
         h_score=interval(THIRDS, TOTAL, True, 300.0),
     )
+
+
+def _none_positive(blocks: BlockCounts, counts: CellCounts, level: float, note: str) -> BlockIntervals:
+    """Return the intervals where no cell is positive: unseen ones are as dense as cells are, and at most 3+."""
+    limit, method = unseen_limit(blocks, level), _exact_method(blocks)
+
+    def up_to(most: float) -> Interval:
+        return Interval(0.0, limit * most, level, method, not note, note)
+
+    density = up_to(counts.total / (counts.area_um2 / 1e6)) if counts.area_um2 else None
+    return BlockIntervals(up_to(1.0), density, up_to(300.0))
+
+
+def _exact_method(blocks: BlockCounts) -> str:
+    counting = f"{len(blocks)} that count as {effective_number(blocks):.1f}"
+    return f"{SPATIAL_METHOD}s as units, exact binomial (Clopper–Pearson), {counting}"
 
 
 def ratio_interval(

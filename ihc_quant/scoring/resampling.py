@@ -170,9 +170,11 @@ def scale_ratio(drawn: Draws, numerator: int, denominator: int, bounded: bool) -
     slope = 1 / (inside * (1 - inside)) if bounded else 1 / inside
     scaled_error = np.where(at_end, HALF_CELL_ERROR, error * slope)
     residual = _residuals(drawn, numerator, denominator, float(ratio[0]))
+    # Of a figure with two ends the rarer cells are those that lie in few blocks.
+    rarer = float(min(sum_x[0], sum_m[0] - sum_x[0]) if bounded else sum_x[0])
     inflation = variance_inflation(residual, drawn.stratum, drawn.neighbours)
     nominal = float(np.sum(drawn.size - 1))
-    freedom = min(degrees_of_freedom(residual, inflation), nominal)
+    freedom = min(degrees_of_freedom(residual, inflation, _variation(residual, rarer)), nominal)
     return ScaledDraws(float(ratio[0]), scaled, scaled_error, usable, inflation, nominal, freedom)
 
 
@@ -182,6 +184,12 @@ def _residuals(drawn: Draws, numerator: int, denominator: int, ratio: float) -> 
     means = np.bincount(drawn.stratum, residual) / drawn.size
     centred: NDArray[np.float64] = residual - means[drawn.stratum]
     return centred
+
+
+def _variation(residual: NDArray[np.float64], held: float) -> float:
+    """Return the standard deviation of the residuals over the mean of what blocks hold together."""
+    blocks = len(residual)
+    return float(np.sqrt(np.sum(residual**2) / (blocks - 1))) / (held / blocks)
 
 
 def studentised_ends(draws: ScaledDraws, level: float) -> tuple[float, float] | None:

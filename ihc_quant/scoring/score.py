@@ -132,10 +132,10 @@ def score_marker(
     Returns
     -------
     MarkerScore
-        Each figure with the interval that takes cells as independent first and the block bootstrap second, where there
+        Each figure with the interval that takes cells as independent first and the one of blocks second, where there
         is one; fraction and density with the one that holds the network's error too last, where that is known. Without
         cells (or area) a figure is None and states the reason. Of too few cells every interval is marked unreliable,
-        and where there is no block bootstrap so is the one that takes cells as independent.
+        and where there is none of blocks so is the one that takes cells as independent.
 
     Raises
     ------
@@ -156,7 +156,7 @@ def score_marker(
         )
 
     def both(independent: Interval, block: Interval | None) -> tuple[Interval, ...]:
-        lacking = "" if block is not None else f"{NO_SPATIAL}({_why_not_spatial(counts, blocks)})"
+        lacking = "" if block is not None else f"{NO_SPATIAL}({_why_not_spatial(blocks)})"
         given = (_marked(independent, lacking),) if block is None else (independent, block)
         return tuple(_marked(interval, _few_cells(counts, settings)) for interval in given)
 
@@ -191,7 +191,7 @@ def score_marker(
         network_error = replace(network_error, statement=f"{network_error.statement}; {of_counts}")
     cautions = _cautions(counts, settings)
     if counts.total and blocks is not None and boot.fraction is None:
-        cautions += (_no_spatial_interval(counts, blocks),)
+        cautions += (_no_spatial_interval(blocks),)
     return MarkerScore(
         marker, counts, fraction_estimate, density_estimate, h_estimate, cautions, uncertain, network_error
     )
@@ -204,19 +204,17 @@ def _marked(interval: Interval, why: str) -> Interval:
     return replace(interval, reliable=False, note=f"{interval.note}; {why}" if interval.note else why)
 
 
-def _no_spatial_interval(counts: CellCounts, blocks: BlockCounts) -> str:
+def _no_spatial_interval(blocks: BlockCounts) -> str:
     """Say that only the interval that takes cells as independent, which is too narrow, could be given."""
-    reason = _why_not_spatial(counts, blocks)
+    reason = _why_not_spatial(blocks)
     return f"{NO_SPATIAL}({reason}); the intervals given are too narrow where staining clusters"
 
 
-def _why_not_spatial(counts: CellCounts, blocks: BlockCounts | None) -> str:
+def _why_not_spatial(blocks: BlockCounts | None) -> str:
     if blocks is None:
         return NO_BLOCKS
     if len(blocks) < FEWEST_BLOCKS:
         return f"{len(blocks)} blocks of tissue, fewer than {FEWEST_BLOCKS}"
-    if counts.positive in (0, counts.total):
-        return "all cells have the same call"
     return "the blocks do not differ"
 
 

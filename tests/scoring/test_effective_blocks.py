@@ -82,12 +82,20 @@ def test_unlike_neighbours_never_narrow() -> None:
 
 def test_few_blocks_that_matter_leave_few_degrees_of_freedom() -> None:
     even = np.random.default_rng(1).normal(size=2000)
-    assert degrees_of_freedom(even, 1.0) == pytest.approx(2000, rel=0.15)
-    assert degrees_of_freedom(even, 2.0) == pytest.approx(degrees_of_freedom(even, 1.0) / 2)
+    even -= even.mean()
+    assert degrees_of_freedom(even, 1.0, 0.3) == pytest.approx(2000, rel=0.15)
+    assert degrees_of_freedom(even, 2.0, 0.3) == pytest.approx(degrees_of_freedom(even, 1.0, 0.3) / 2)
     one = np.full(50, -1.0)
     one[0] = 49
-    assert degrees_of_freedom(one, 1.0) == pytest.approx(FEWEST_FREEDOM, abs=0.2)
-    assert degrees_of_freedom(np.array([1.0, -1.0, 1.0, -1.0]), 1.0) == 4
+    assert degrees_of_freedom(one, 1.0, 7.0) == FEWEST_FREEDOM
+
+
+def test_few_blocks_that_vary_by_more_than_their_mean_are_taken_to_hide_a_tail() -> None:
+    few, many = np.resize([1.0, -1.0], 20), np.resize([1.0, -1.0], 2000)
+    narrow, wide = (degrees_of_freedom(few, 1.0, variation) for variation in (0.1, 1.5))
+    assert wide < 0.4 * narrow
+    # Many blocks speak for themselves.
+    assert degrees_of_freedom(many, 1.0, 1.5) > 100 * wide
 
 
 def test_the_same_blocks_have_a_wider_interval_where_like_lies_beside_like() -> None:

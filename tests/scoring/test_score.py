@@ -120,11 +120,15 @@ def test_clustered_cells_widen_the_bootstrap_and_not_wilson() -> None:
     assert clustered.high - clustered.low > 2 * (even.high - even.low)
 
 
-def test_figures_at_the_end_of_their_range_have_no_bootstrap() -> None:
+def test_figures_at_the_end_of_their_range_have_limits_but_no_bootstrap() -> None:
     none = BlockCounts(np.ones(30, np.int64), np.tile([50, 0, 0, 0], (30, 1)).astype(np.int64), np.full(30, 62_500.0))
-    assert block_intervals(none).fraction is None
+    given = score_marker("CCR4", none.total(), none)
+    for estimate in (given.positive_fraction, given.positive_density_per_mm2, given.h_score):
+        independent, blocks = estimate.intervals
+        assert independent.low == blocks.low == estimate.value == 0
+        assert blocks.high > independent.high
+        assert "bootstrap" not in blocks.method
     assert block_intervals(painted_blocks(0, 4)).fraction is None
-    assert len(score_marker("CCR4", none.total(), none).positive_fraction.intervals) == 1
 
 
 def test_fragments_of_one_block_are_drawn_together() -> None:
