@@ -28,11 +28,6 @@ C_TERMINAL = re.compile(r"\b(c|cooh|carboxyl?|carboxy)\W*term", re.IGNORECASE)
 MELANIN_CLASSES: frozenset[str] = frozenset({"melanin", "pigment", "epidermis", "epidermal", "hair"})
 """Classes of drawn exclusions that show that melanin was thought of."""
 
-UNUSUAL_DEGREES = 15.0
-"""Angle between a slide's own stain vectors and the reference from which it is flagged. On 138 images with DAB of four
-sets (CD138, Ki-67, CD3 and CD8, three scanners and more) it was 4° to 12° and never above 12.4°, and from 20° on no
-estimate is believed. AEC lies 8.5° from DAB: no limit finds a wrong chromogen, which is why it must be stated."""
-
 
 def biopsy_flags(report: BiopsyReport, measured: Mapping[str, Measurement]) -> tuple[str, ...]:
     """Return sentences about what may fool the figures of a biopsy.
@@ -52,7 +47,6 @@ def biopsy_flags(report: BiopsyReport, measured: Mapping[str, Measurement]) -> t
         _peroxidase(report),
         _control(report),
         _masked_epitope(report),
-        _stain_vectors(measured),
         _coarse(measured),
         _few_cells(report),
         _unreviewed(report),
@@ -138,16 +132,6 @@ def _masked_epitope(report: BiopsyReport) -> Iterator[str]:
             yield (
                 f"{record.slide_id} was taken on or after the start of treatment (day {report.biopsy_day}, {state}): "
                 "the drug may mask what the antibody binds, and CCR4+ cells may be missed."
-            )
-
-
-def _stain_vectors(measured: Mapping[str, Measurement]) -> Iterator[str]:
-    for slide_id, each in measured.items():
-        degrees = each.stains.deviation_degrees
-        if degrees is not None and degrees > UNUSUAL_DEGREES and each.stain.chromogen != UNSTAINED:
-            yield (
-                f"Unusual stain vectors on {slide_id}: its own lie {degrees:.0f}° from the reference that it was "
-                f"scored with (more than {UNUSUAL_DEGREES:g}°); check chromogen, counterstain and scan."
             )
 
 

@@ -22,6 +22,8 @@ from ihc_quant.domain.stain import SectionStain
 from ihc_quant.errors import OutputError
 from ihc_quant.network.card import WeightsCard
 from ihc_quant.report.report_json import outcome_from_json, outcome_json
+from ihc_quant.stain.density import FULL_WHITE
+from ihc_quant.stain.estimate import SlideColours
 
 SCHEMA: Literal["ihc_quant/slide/4"] = "ihc_quant/slide/4"
 """Name and version of the layout of ``slide.json``."""
@@ -71,6 +73,12 @@ class WhiteAndStains(SettingsPart):
     vectors_source: str
     deviation_degrees: float | None
     deviation_note: str
+
+    @property
+    def colours(self) -> SlideColours:
+        """What quality control judges; pure 255 is what was never scanned or is clipped, and tells nothing of glass."""
+        glass = self.white if self.white_source == "estimated" and self.white != FULL_WHITE else None
+        return SlideColours(glass, self.deviation_degrees)
 
 
 class WeightsUsed(SettingsPart):

@@ -15,6 +15,7 @@ from ihc_quant.domain.geometry import Grid, Size
 from ihc_quant.domain.quality import CAUSE_WORDS, Cause, ControlProposal, QualityFindings
 from ihc_quant.domain.stain import StainMatrix
 from ihc_quant.scoring.section_places import place_tissue
+from ihc_quant.stain.estimate import SlideColours
 from ihc_quant.tissue.control import propose_control
 from ihc_quant.tissue.map import TissueMap
 from ihc_quant.tissue.quality import find_causes, summarise
@@ -132,7 +133,7 @@ def judge_places(
     regions: Regions,
     named: Sequence[int],
     found: QualityFound,
-    deviation_degrees: float | None,
+    colours: SlideColours,
 ) -> QualityUsed:
     """Return what must be said of the part of a slide that people left in, from what its folder keeps.
 
@@ -145,8 +146,8 @@ def judge_places(
     named : sequence of int
         Fragments that are this section; empty for all.
     found : QualityFound
-    deviation_degrees : float or None
-        Angle of the slide's own stain vectors to those used.
+    colours : SlideColours
+        Of the slide.
 
     Raises
     ------
@@ -162,7 +163,7 @@ def judge_places(
         quality,
         TissueMap(placed.analysed.astype(np.int16), tissue.grid),
         load_mean_density(folder, found.step_um),
-        deviation_degrees,
+        colours,
         controls,
         found.thresholds,
     )

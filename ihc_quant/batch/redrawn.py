@@ -62,8 +62,8 @@ class Redrawn:
         quality = measurement.quality
         if quality is not None:
             tissue = load_fragments(folder, measurement.overview_grid)
-            degrees = measurement.stains.deviation_degrees
-            quality = judge_places(folder, tissue, self.drawn.regions, self.fragments, quality.found, degrees)
+            colours = measurement.stains.colours
+            quality = judge_places(folder, tissue, self.drawn.regions, self.fragments, quality.found, colours)
         return measurement.model_copy(
             update={
                 "annotations_sha256": self.drawn.file_sha256,

@@ -125,17 +125,17 @@ def measure_slide(
             on_progress(done, len(plan.tiles))
     tiled = time.perf_counter()
     write_table(folder / TILES_FILE, tile_table(plan, tissue))
-    quality = None
+    used, quality = white_and_stains(stains, white, estimate), None
     if check is not None:
-        found, degrees = check.judge(folder, overview, tissue, stains), estimate.stain_deviation_degrees
-        quality = judge_places(folder, tissue, drawn.regions, task.fragments, found, degrees)
+        found = check.judge(folder, overview, tissue, stains)
+        quality = judge_places(folder, tissue, drawn.regions, task.fragments, found, used.colours)
     judged = time.perf_counter()
     examples = cut_examples(folder, reader, grid)
     measurement = Measurement(
         slide_id=slide_id,
         stain=task.stain,
         facts=facts_of(info),
-        stains=white_and_stains(stains, white, estimate),
+        stains=used,
         weights=WeightsUsed.of(card),
         settings=settings,
         network_um=grid.pixel_um,

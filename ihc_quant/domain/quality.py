@@ -64,6 +64,9 @@ class QualityFindings:
         Share of the tissue that excluded causes take.
     pen_on_glass_um2 : float
         Area of pen beside tissue; it costs no cells and is told.
+    white_deviation : float or None
+        Largest difference of a channel of empty glass from the expected white, as a share of it; None where the slide
+        shows no glass.
     controls : tuple of ControlProposal
     flags : tuple of str
         A sentence for each thing that a reader of the figures must know.
@@ -72,6 +75,7 @@ class QualityFindings:
     shares: dict[str, float] = field(default_factory=dict)
     excluded_share: float = 0.0
     pen_on_glass_um2: float = 0.0
+    white_deviation: float | None = None
     controls: tuple[ControlProposal, ...] = ()
     flags: tuple[str, ...] = ()
 

@@ -24,6 +24,10 @@ GLASS_MIN_INTENSITY = 185
 GLASS_MAX_CHROMA = 14
 """Largest difference between the channels of empty glass, of 255; a pale hematoxylin or DAB haze exceeds it."""
 
+EXPECTED_WHITE = 240.0
+"""Intensity of each channel of empty glass that a scan is expected to show. Glass was 232 to 244 on 80 CD138 fields,
+235 to 247 on two CD3 crops, 243 to 246 on CMU-1, 239 to 243 on pictures of pen and 252 to 254 on PD-1 cores."""
+
 GLASS_WINDOW_PX = 5
 """Edge of the window in which glass must be even, in overview pixels; wide enough to see the structure of stroma."""
 
@@ -98,6 +102,33 @@ class StainEstimate:
         if self.hematoxylin_deviation_degrees is None or self.chromogen_deviation_degrees is None:
             return None
         return max(self.hematoxylin_deviation_degrees, self.chromogen_deviation_degrees)
+
+
+@dataclass(frozen=True, slots=True)
+class SlideColours:
+    """What a slide's colours are judged by.
+
+    Attributes
+    ----------
+    white : tuple of float, or None
+        Intensity (R, G, B) of empty glass; None where the slide shows none.
+    stain_degrees : float or None
+        Angle between the slide's own stain vectors and the reference; None where they could not be estimated.
+    """
+
+    white: White | None = None
+    stain_degrees: float | None = None
+
+
+def white_deviation(white: White) -> float:
+    """Return the largest difference of a channel from ``EXPECTED_WHITE``, as a share of it.
+
+    Examples
+    --------
+    >>> white_deviation((240.0, 228.0, 246.0))
+    0.05
+    """
+    return max(abs(channel - EXPECTED_WHITE) for channel in white) / EXPECTED_WHITE
 
 
 def reference_stains(white: White = FULL_WHITE) -> StainMatrix:

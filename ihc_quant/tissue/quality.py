@@ -1,10 +1,13 @@
 """Quality control of a slide: one cause for each place, and what must be said of the whole."""
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ihc_quant.domain.quality import CAUSE_WORDS, Cause, ControlProposal, QualityFindings, QualityMap
 from ihc_quant.stain.density import White
+from ihc_quant.stain.estimate import EXPECTED_WHITE, SlideColours, white_deviation
 from ihc_quant.tissue.artefacts import edge_band, find_blank, find_blur, find_pen, find_saturated
 from ihc_quant.tissue.folds import find_folds
 from ihc_quant.tissue.map import TissueMap
@@ -63,11 +66,11 @@ def summarise(
     quality: QualityMap,
     tissue: TissueMap,
     density: DensityRaster,
-    deviation_degrees: float | None,
+    colours: SlideColours,
     controls: tuple[ControlProposal, ...] = (),
     settings: QualitySettings = DEFAULT_QUALITY,
 ) -> QualityFindings:
-    """Return what must be said of a slide: shares by cause, pen on glass, control tissue, stain off or pale.
+    """Return what must be said of a slide: shares by cause, pen on glass, control tissue, colours off, stain pale.
 
     Parameters
     ----------
@@ -75,8 +78,7 @@ def summarise(
     tissue : TissueMap
         The part that is told of.
     density : DensityRaster
-    deviation_degrees : float or None
-        Angle of the slide's stain vectors to the reference ones.
+    colours : SlideColours
     controls : tuple of ControlProposal
     settings : QualitySettings
     """
@@ -88,8 +90,7 @@ def summarise(
     flags = []
     if excluded > settings.flagged_share:
         flags.append(f"{100 * excluded:.0f} % of the tissue is spoiled (pen, fold, blur and the like).")
-    if deviation_degrees is not None and deviation_degrees > settings.flagged_degrees:
-        flags.append(f"The slide's stain colours lie {deviation_degrees:.0f}° from those that are expected.")
+    flags += _colour_flags(colours, settings)
     shape = density.values.shape
     on_squares = _nearest(tissue.mask, tissue.grid.pixel_um, density.step_um, shape) & density.known
     if on_squares.any() and float(np.quantile(density.od[on_squares], 0.9)) < settings.pale_od:
@@ -100,7 +101,25 @@ def summarise(
             f"Fragment {numbers} may be control tissue ({control.reason}). It was counted; name the control or the "
             "patient's fragments to leave it out."
         )
-    return QualityFindings(shares, excluded, glass, controls, tuple(flags))
+    off_white = None if colours.white is None else white_deviation(colours.white)
+    return QualityFindings(shares, excluded, glass, off_white, controls, tuple(flags))
+
+
+def _colour_flags(colours: SlideColours, settings: QualitySettings) -> Iterator[str]:
+    """Yield what must be said of a slide's stain vectors and of its glass."""
+    degrees, white = colours.stain_degrees, colours.white
+    if degrees is not None and degrees > settings.flagged_degrees:
+        yield (
+            f"Unusual stain vectors: the slide's own lie {degrees:.0f}° from the reference that it was scored with "
+            f"(more than {settings.flagged_degrees:g}°); check chromogen, counterstain and scan."
+        )
+    if white is not None and (off := white_deviation(white)) > settings.flagged_white:
+        shown = ", ".join(f"{channel:.0f}" for channel in white)
+        yield (
+            f"Unusual white point: empty glass shows as {shown} (red, green, blue), up to {100 * off:.0f} % from the "
+            f"neutral {EXPECTED_WHITE:g} that is expected (more than {100 * settings.flagged_white:g} %); check lamp, "
+            "exposure and white balance of the scan."
+        )
 
 
 def _nearest(mask: NDArray[np.bool_], from_um: float, to_um: float, shape: tuple[int, ...]) -> NDArray[np.bool_]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ihc_quant.batch.flags import UNUSUAL_DEGREES, biopsy_flags
+from ihc_quant.batch.flags import biopsy_flags
 from ihc_quant.batch.measurement import Measurement, read_slide_json
 from ihc_quant.domain.biopsy import BiopsyReport, SectionRecord
 from ihc_quant.domain.outcome import DrawnBy, Failed, LeftOut, NoTissue, RegionScore, Scored, Shown, SlideOutcome
@@ -180,15 +180,6 @@ def test_a_proposed_infiltrate_is_flagged_until_somebody_draws_it() -> None:
 @pytest.fixture
 def measurement(scored: Path) -> Measurement:
     return read_slide_json(scored)[1]
-
-
-@pytest.mark.parametrize(
-    ("degrees", "flagged"), [(None, False), (UNUSUAL_DEGREES, False), (UNUSUAL_DEGREES + 0.1, True), (26.0, True)]
-)
-def test_unusual_stain_vectors_are_flagged(measurement: Measurement, degrees: float | None, flagged: bool) -> None:
-    stains = measurement.stains.model_copy(update={"deviation_degrees": degrees})
-    flags = flags_of(section(), measured={"s-CCR4": measurement.model_copy(update={"stains": stains})})
-    assert any("Unusual stain vectors on s-CCR4" in flag for flag in flags) is flagged
 
 
 @pytest.mark.parametrize(("mpp", "flagged"), [(0.5, False), (0.55, False), (0.8, True)])

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from ihc_quant.domain.geometry import Grid, GridBox, Mpp, Size
 from ihc_quant.domain.quality import Cause, QualityMap
-from ihc_quant.stain.density import from_optical_density
-from ihc_quant.stain.estimate import reference_stains
+from ihc_quant.stain.density import White, from_optical_density
+from ihc_quant.stain.estimate import SlideColours, reference_stains
 from ihc_quant.tissue.artefacts import edge_band, find_blank, find_blur, find_pen, find_saturated
 from ihc_quant.tissue.control import propose_control
 from ihc_quant.tissue.folds import find_folds
@@ -177,7 +177,7 @@ def test_glass_without_tissue_has_no_cause_and_no_flag() -> None:
     tissue = TissueMap(np.zeros((60, 80), np.int16), GRID)
     measures = MeasureRaster.empty(Size(80 * STEP_PX, 60 * STEP_PX), 0.5)
     quality = find_causes(overview, tissue, measures, WHITE)
-    findings = summarise(quality, tissue, measures.mean_density(), None)
+    findings = summarise(quality, tissue, measures.mean_density(), SlideColours())
     assert not quality.causes.any()
     assert findings.excluded_share == 0
     assert findings.flags == ()
@@ -188,7 +188,9 @@ def test_glass_with_pen_alone_is_told_and_costs_nothing() -> None:
     overview[20:40] = picture(np.full((20, 80, 3), INKS["blue"], np.float32))
     tissue = TissueMap(np.zeros((60, 80), np.int16), GRID)
     measures = MeasureRaster.empty(Size(80 * STEP_PX, 60 * STEP_PX), 0.5)
-    findings = summarise(find_causes(overview, tissue, measures, WHITE), tissue, measures.mean_density(), None)
+    findings = summarise(
+        find_causes(overview, tissue, measures, WHITE), tissue, measures.mean_density(), SlideColours()
+    )
     assert findings.pen_on_glass_um2 == pytest.approx(20 * 80 * 64, rel=0.1)
     assert findings.excluded_share == 0
 
@@ -217,13 +219,60 @@ def test_one_cause_a_place_pen_before_blur_and_the_same_each_time() -> None:
 def test_a_spoiled_slide_is_flagged_by_its_share_and_by_its_colours() -> None:
     overview, tissue, measures = spoiled()
     quality = find_causes(overview, tissue, measures, WHITE)
-    findings = summarise(quality, tissue, measures.mean_density(), 19.0)
+    findings = summarise(quality, tissue, measures.mean_density(), SlideColours(WHITE, 19.0))
     assert findings.excluded_share == pytest.approx(0.625, abs=0.08)
     assert len(findings.flags) == 2
     assert (
-        summarise(quality, tissue, measures.mean_density(), 5.0, settings=QualitySettings(flagged_share=0.9)).flags
+        summarise(
+            quality,
+            tissue,
+            measures.mean_density(),
+            SlideColours(WHITE, 5.0),
+            settings=QualitySettings(flagged_share=0.9),
+        ).flags
         == ()
     )
+
+
+def flags_of_colours(colours: SlideColours, thresholds: QualitySettings = DEFAULT_QUALITY) -> tuple[str, ...]:
+    """Return the flags of a slide of nothing but glass."""
+    tissue = TissueMap(np.zeros((2, 2), np.int16), GRID)
+    density = MeasureRaster.empty(Size(2 * STEP_PX, 2 * STEP_PX), 0.5).mean_density()
+    return summarise(QualityMap(np.zeros((2, 2), np.uint8), GRID), tissue, density, colours, settings=thresholds).flags
+
+
+LIMIT = DEFAULT_QUALITY.flagged_degrees
+
+
+@pytest.mark.parametrize(("degrees", "flagged"), [(None, False), (LIMIT, False), (LIMIT + 0.1, True), (26.0, True)])
+def test_unusual_stain_vectors_are_flagged(degrees: float | None, flagged: bool) -> None:
+    flags = flags_of_colours(SlideColours(stain_degrees=degrees))
+    assert any("Unusual stain vectors" in flag for flag in flags) is flagged
+
+
+@pytest.mark.parametrize(
+    ("white", "flagged"),
+    [
+        (None, False),
+        ((244.0, 243.0, 241.0), False),
+        ((226.0, 224.0, 235.0), False),
+        ((254.0, 252.0, 253.0), False),
+        ((216.0, 216.0, 216.0), True),
+        ((243.0, 241.0, 205.0), True),
+    ],
+)
+def test_a_dim_or_tinted_white_point_is_flagged(white: White | None, flagged: bool) -> None:
+    flags = flags_of_colours(SlideColours(white))
+    assert any("Unusual white point" in flag for flag in flags) is flagged
+    assert flags_of_colours(SlideColours(white), QualitySettings(flagged_white=0.5)) == ()
+
+
+def test_the_deviation_of_the_white_point_is_kept() -> None:
+    tissue = TissueMap(np.zeros((2, 2), np.int16), GRID)
+    density = MeasureRaster.empty(Size(2 * STEP_PX, 2 * STEP_PX), 0.5).mean_density()
+    clean = QualityMap(np.zeros((2, 2), np.uint8), GRID)
+    assert summarise(clean, tissue, density, SlideColours((240.0, 240.0, 216.0))).white_deviation == pytest.approx(0.1)
+    assert summarise(clean, tissue, density, SlideColours()).white_deviation is None
 
 
 def test_places_are_excluded_by_the_causes_that_are_asked_for() -> None:
@@ -288,7 +337,7 @@ def test_tiles_give_the_same_measures_as_the_whole() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"pen_od": 0.0}, {"fold_strong": 1.1}, {"blur_most": 0.001}, {"excluded": (Cause.CLEAN,)}, {"flagged_share": 2.0}],
+    [{"pen_od": 0.0}, {"fold_sharp": 1.0}, {"blur_most": 0.001}, {"excluded": (Cause.CLEAN,)}, {"flagged_share": 2.0}],
 )
 def test_settings_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"above 0|below|clean|within"):
