@@ -1,10 +1,12 @@
 """The commands that score the slides of a manifest: ``batch``, and ``report``, which writes biopsies' pages too."""
 
+import functools
+import inspect
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -56,75 +58,62 @@ MOST_FAILURES_SHOWN = 20
 
 @dataclass(frozen=True, slots=True)
 class BatchOptions:
-    """What the command line states."""
+    """What the command line states of a run: the options that ``batch`` and ``report`` share, with their defaults."""
 
-    workers: int | None
-    threads: int | None
-    pin: bool
-    timeout: float
-    memory: float | None
-    jobs_per_worker: int
-    dask: str | None
-    force: bool
-    retry_failed: bool
-    dry_run: bool
-    weights: str
-    threshold: float | None
-    cuts: str | None
-    call_by: str
-    compartment: str
-    tile: int
-    margin: int
-    allow_coarse: bool
-    no_proposal: bool
-    runtime: str
-    device: str
-    precision: str
-    quality: str
+    workers: Workers = None
+    threads: Threads = None
+    pin: Pin = False
+    timeout: Timeout = FOUR_HOURS
+    memory: Memory = None
+    jobs_per_worker: JobsPerWorker = 50
+    dask: Dask = None
+    force: Force = False
+    retry_failed: RetryFailed = False
+    dry_run: DryRun = False
+    weights: options.Weights = "default"
+    threshold: options.Threshold = None
+    cuts: options.Cuts = None
+    call_by: options.CallBy = "network"
+    compartment: options.Compartment = "cell"
+    tile: Tile = 1024
+    margin: Margin = 48
+    allow_coarse: AllowCoarse = False
+    no_proposal: options.NoProposal = False
+    runtime: options.Runtime = "auto"
+    device: options.Device = "auto"
+    precision: options.Precision = "float32"
+    quality: options.Quality = options.QUALITY
+
+
+def _with_batch_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command each field of ``BatchOptions`` as an option, in place of its parameter ``given``.
+
+    The command line is made from a function's signature, so that is what the fields are written into.
+    """
+    own = [each for each in inspect.signature(command).parameters.values() if each.name != "given"]
+    shared = [
+        inspect.Parameter(each.name, inspect.Parameter.KEYWORD_ONLY, default=each.default, annotation=each.type)
+        for each in fields(BatchOptions)
+    ]
+
+    @functools.wraps(command)
+    def called(*args: Any, **values: Any) -> None:
+        stated = {each.name: values.pop(each.name) for each in shared if each.name in values}
+        command(*args, **values, given=BatchOptions(**stated))
+
+    called.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]
+    return called
 
 
 @plainly
-def batch(
-    manifest: Manifest,
-    out: Out = Path("out"),
-    workers: Workers = None,
-    threads: Threads = None,
-    pin: Pin = False,
-    timeout: Timeout = FOUR_HOURS,
-    memory: Memory = None,
-    jobs_per_worker: JobsPerWorker = 50,
-    dask: Dask = None,
-    force: Force = False,
-    retry_failed: RetryFailed = False,
-    dry_run: DryRun = False,
-    weights: options.Weights = "default",
-    threshold: options.Threshold = None,
-    cuts: options.Cuts = None,
-    call_by: options.CallBy = "network",
-    compartment: options.Compartment = "cell",
-    tile: Tile = 1024,
-    margin: Margin = 48,
-    allow_coarse: AllowCoarse = False,
-    no_proposal: options.NoProposal = False,
-    runtime: options.Runtime = "auto",
-    device: options.Device = "auto",
-    precision: options.Precision = "float32",
-    quality: options.Quality = options.QUALITY,
-) -> None:
+@_with_batch_options
+def batch(manifest: Manifest, out: Out = Path("out"), *, given: BatchOptions) -> None:
     """Score all slides of a manifest, side by side; a second run does only what is missing or changed."""
-    record = _run(
-        manifest,
-        out,
-        BatchOptions(
-            workers, threads, pin, timeout, memory, jobs_per_worker, dask, force, retry_failed, dry_run, weights,
-            threshold, cuts, call_by, compartment, tile, margin, allow_coarse, no_proposal, runtime, device, precision,
-            quality,
-        ),
-    )  # fmt: skip
-    _end(record, out)
+    _end(_run(manifest, out, given), out)
 
 
 @plainly
+@_with_batch_options
 def report(
     manifest: Manifest,
     out: Out = Path("out"),
@@ -132,44 +121,15 @@ def report(
         Path | None, typer.Option(help="Blood counts and treatment days, a CSV file, joined to the cohort table.")
     ] = None,
     pdf: Annotated[bool, typer.Option("--pdf", help="Write each report as a PDF as well (extra pdf).")] = False,
-    workers: Workers = None,
-    threads: Threads = None,
-    pin: Pin = False,
-    timeout: Timeout = FOUR_HOURS,
-    memory: Memory = None,
-    jobs_per_worker: JobsPerWorker = 50,
-    dask: Dask = None,
-    force: Force = False,
-    retry_failed: RetryFailed = False,
-    dry_run: DryRun = False,
-    weights: options.Weights = "default",
-    threshold: options.Threshold = None,
-    cuts: options.Cuts = None,
-    call_by: options.CallBy = "network",
-    compartment: options.Compartment = "cell",
-    tile: Tile = 1024,
-    margin: Margin = 48,
-    allow_coarse: AllowCoarse = False,
-    no_proposal: options.NoProposal = False,
-    runtime: options.Runtime = "auto",
-    device: options.Device = "auto",
-    precision: options.Precision = "float32",
-    quality: options.Quality = options.QUALITY,
+    *,
+    given: BatchOptions,
 ) -> None:
     """Do what `batch` does, then write a page for each biopsy and the table of the cohort."""
     if clinical is not None:
         from ihc_quant.batch.clinical import read_clinical
 
         read_clinical(clinical)  # its faults are told before hours of work, not after
-    record = _run(
-        manifest,
-        out,
-        BatchOptions(
-            workers, threads, pin, timeout, memory, jobs_per_worker, dask, force, retry_failed, dry_run, weights,
-            threshold, cuts, call_by, compartment, tile, margin, allow_coarse, no_proposal, runtime, device, precision,
-            quality,
-        ),
-    )  # fmt: skip
+    record = _run(manifest, out, given)
     if record is not None:
         from ihc_quant.batch.manifest import read_manifest
         from ihc_quant.batch.reports import write_reports
