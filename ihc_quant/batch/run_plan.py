@@ -24,7 +24,7 @@ Action = Literal["keep", "check", "rescore", "measure"]
 ACTION_WORDS: Mapping[Action, str] = {
     "keep": "nothing to do",
     "check": "compare its results with the slide",
-    "rescore": "score again from what is kept",
+    "rescore": "score again from the cell table",
     "measure": "measure",
 }
 

@@ -163,7 +163,7 @@ def test_a_run_says_that_it_needs_no_slide_and_needs_none(bench: Bench, tmp_path
     )
     watch = Watch()
     bench.run(watch=watch)
-    assert watch.lines == ["2 slides; score again from what is kept: 2", "s1: rescored", "s2: rescored"]
+    assert watch.lines == ["2 slides; score again from the cell table: 2", "s1: rescored", "s2: rescored"]
     assert files_in(bench.out / "slides") == anew
     assert {action for action, _ in bench.steps().values()} == {"keep"}
     bench.annotations = {}
