@@ -190,9 +190,10 @@ def main() -> None:
         print(markdown_table("Coverage", notes, rows, bars))
     notes = [
         "Percent of sections without a positive cell; the median of their upper limits, %; percent of all sections in "
-        "which none was positive and the truth lay above that limit."
+        "which none was positive and the truth lay above that limit. Rows without such sections are left out."
     ]
-    print(markdown_table("No positive cell", notes, rare, rare_bars(rare)))
+    shown = [row for row in rare if row["none positive"]]
+    print(markdown_table("No positive cell", notes, shown, rare_bars(rare)))
 
 
 if __name__ == "__main__":

@@ -50,9 +50,10 @@ def bounds_chapter(panel: BiopsyPanel) -> Chapter:
     if not panel.bounds:
         return Chapter("bounds", title, (Text("No bounds were formed of these sections."), said))
     table = Table(
-        "Between which limits the share of nucleated cells that carry both markers must lie, from each marker's share "
-        "on its own section (Fréchet bounds). It is not an estimate.",
-        ("Markers", "Widened by all intervals", "From the percentages as they are", "Counted", "Warnings"),
+        "Between which limits the share of nucleated cells that carry both markers lies, from each marker's share on "
+        "its own section (Fréchet bounds), with all intervals of both. Without them, as if both percentages were "
+        "exact, the limits are narrower and the true share may lie outside. Neither is an estimate.",
+        ("Markers", "Bounds with all intervals", "If both percentages were exact", "Counted", "Warnings"),
         tuple(_bounds(each) for each in panel.bounds),
     )
     return Chapter("bounds", title, (said, table))

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from interval_coverage import bars_of, blocks_of, corner, coverage_rows, tissue_of_all
+from interval_coverage import bars_of, blocks_of, corner, coverage_rows, rare_bars, rare_rows, tissue_of_all
 from point_patterns import CELLS_PER_MM2, CLUSTERINGS, Clustering, Section, simulate_sections, smooth_fields
 
 from ihc_quant.scoring.blocks import BLOCK_UM
@@ -74,3 +74,21 @@ def test_coverage_is_the_share_of_intervals_that_hold_the_truth() -> None:
     assert (largest["blocks"], largest["percentage"], largest["Wilson"]) == (100, 75.0, 75.0)
     assert (rows[0]["blocks"], rows[0]["percentage"], rows[0]["no interval"]) == (4, None, 100.0)
     assert [bar.met for bar in bars_of([largest])] == [False, True, False]
+
+
+def test_sections_without_a_positive_cell_are_held_against_their_limits() -> None:
+    rng = np.random.default_rng(3)
+
+    def section(positive: bool) -> Section:
+        x_um, y_um = rng.uniform(0, SIDE_UM, (2, 12_500))
+        return Section(x_um, y_um, np.full(12_500, positive))
+
+    rows = rare_rows(CLUSTERINGS[0], 0.02, [section(False), section(False), section(True)])
+    largest = rows[-1]
+    # Of 100 nearly equal blocks 3.6 %, of 12,500 independent cells 0.03 %.
+    assert (largest["blocks"], largest["none positive"]) == (100, 66.7)
+    assert (largest["blocks as units: limit"], largest["blocks as units: truth above"]) == (3.7, 0)
+    assert (largest["Wilson: limit"], largest["Wilson: truth above"]) == (0.0, 66.7)
+    assert [bar.met for bar in rare_bars(rows)] == [True]
+    (exceeded,) = rare_bars(rare_rows(CLUSTERINGS[0], 0.5, [section(False)]))
+    assert not exceeded.met
