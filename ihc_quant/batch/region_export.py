@@ -39,6 +39,35 @@ def export_regions(folder: Path) -> Path | None:
         Where results cannot be read, the file cannot be written, or another one of its name lies there, which may hold
         a person's corrections.
     """
+    data = _exported(folder)
+    if data is None:
+        return None
+    path = folder / EXPORT_FILE
+    with writing(path):
+        differs = path.exists() and path.read_bytes() != data
+    if differs:
+        raise OutputError(
+            f"{path}: a file with other regions lies there and may hold corrections; move it out of the results or "
+            "delete it."
+        )
+    write_whole(path, data)
+    return path
+
+
+def is_own_export(path: Path) -> bool:
+    """Return whether a file in a slide's folder is what its regions are exported as, changed by nobody.
+
+    Raises
+    ------
+    OutputError
+        Where results cannot be read.
+    """
+    with writing(path):
+        return path.is_file() and path.read_bytes() == _exported(path.parent)
+
+
+def _exported(folder: Path) -> bytes | None:
+    """Return the regions of a slide as GeoJSON; None where nothing was drawn or proposed."""
     outcome, measurement, _ = read_slide_json(folder)
     kept = kept_regions(folder, measurement)
     regions = list(kept.regions.drawn)
@@ -51,14 +80,4 @@ def export_regions(folder: Path) -> Path | None:
     if not regions:
         return None
     x0, y0, _, _ = measurement.facts.bounds_l0
-    data = regions_to_geojson(regions, Point(x0, y0)).encode()
-    path = folder / EXPORT_FILE
-    with writing(path):
-        differs = path.exists() and path.read_bytes() != data
-    if differs:
-        raise OutputError(
-            f"{path}: a file with other regions lies there and may hold corrections; move it out of the results or "
-            "delete it."
-        )
-    write_whole(path, data)
-    return path
+    return regions_to_geojson(regions, Point(x0, y0)).encode()

@@ -10,6 +10,7 @@ from ihc_quant.batch.exporting import GEOJSON_FILE
 from ihc_quant.batch.measurement import Measurement, read_slide_json
 from ihc_quant.batch.outputs import RESULT_FILE, SLIDES_FOLDER, whole_folder, writing
 from ihc_quant.batch.redrawn import Redrawn
+from ihc_quant.batch.region_export import EXPORT_FILE, is_own_export
 from ihc_quant.batch.region_store import REGIONS_FILE
 from ihc_quant.batch.reports import Tell, rewrite_reports
 from ihc_quant.domain.outcome import Shown, SlideOutcome
@@ -109,6 +110,8 @@ def _carried_over(folder: Path, fresh: Path, measurement: Measurement, redrawn: 
     """Copy into a fresh folder what is not made anew, and return the measurement with what people drew since."""
     # An export holds the earlier calls, so it does not go along.
     left = [CELLS_FILE, GEOJSON_FILE, *([] if redrawn is None else [REGIONS_FILE])]
+    if redrawn is not None and is_own_export(folder / EXPORT_FILE):
+        left.append(EXPORT_FILE)  # one that somebody corrected stays
     with writing(folder):
         shutil.copytree(folder, fresh, dirs_exist_ok=True, ignore=shutil.ignore_patterns(*left))
     return measurement if redrawn is None else redrawn.applied_to(fresh, measurement)

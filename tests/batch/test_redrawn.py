@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ihc_quant.batch.measurement import read_slide_json
 from ihc_quant.batch.pixel_store import load_fragments
 from ihc_quant.batch.redrawn import Redrawn, why_slide_is_needed
+from ihc_quant.batch.region_export import export_regions
 from ihc_quant.batch.rescoring import rescore_slide
 from ihc_quant.batch.run import StoredOutcomes
 from ihc_quant.batch.run_state import STATES_FOLDER
@@ -190,6 +191,27 @@ def test_a_drawing_that_cannot_be_used_fails_its_slide_until_it_is_mended(bench:
     outcome = StoredOutcomes(bench.run(), bench.out)["s1"]
     assert isinstance(outcome, Scored)
     assert outcome.annotations is not None
+    assert bench.measured == ["s1"]
+
+
+def test_an_earlier_export_goes_and_corrections_stay(bench: Bench, tmp_path: Path) -> None:
+    bench.slides.pop("s2")
+    bench.annotations["s1"] = geojson(tmp_path / "a.geojson", DRAWN)
+    bench.run()
+    folder = bench.out / "slides" / "s1"
+    exported = export_regions(folder)
+    assert exported is not None
+    bench.annotations["s1"] = geojson(tmp_path / "b.geojson", {"Epidermis": (60, 60, 150, 200)})
+    bench.run()
+    assert not exported.exists()
+    assert export_regions(folder) == exported
+    exported.write_text(exported.read_text().replace("Epidermis", "Tumour"))
+    # Against the advice, the corrected file is named where it lies.
+    bench.annotations["s1"] = exported
+    outcome = StoredOutcomes(bench.run(), bench.out)["s1"]
+    assert isinstance(outcome, Scored)
+    assert [part.region.kind for part in outcome.compartments][:1] == ["tumour"]
+    assert exported.exists()
     assert bench.measured == ["s1"]
 
 
