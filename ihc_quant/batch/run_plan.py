@@ -104,7 +104,7 @@ def plan_run(
         decided: tuple[Action, str] = ("measure", "--force")
         if not force:
             decided = _decide(asked, state, slide, result, retry_failed)
-            if decided[0] == "rescore" and state is not None and asked.new_places(state.asked):
+            if decided[0] == "rescore" and state is not None and asked.may_read_others(state.asked):
                 decided = _after_drawing(task, slide_folder(out, row.slide_id), decided[1])
         steps.append(Step(task, row.slide_id, asked, *decided, slide, state))
     return tuple(steps)

@@ -68,6 +68,11 @@ class Asked(SettingsPart):
         """Return the names of what was drawn or named otherwise."""
         return differing(earlier.places, self.places)
 
+    def may_read_others(self, earlier: "Asked") -> bool:
+        """Return whether other fragments may have to be read: never where none were named and none are."""
+        named = self.places.get("fragments") or earlier.places.get("fragments")
+        return bool(named) and self.places != earlier.places
+
     def new_calls(self, earlier: "Asked") -> list[str]:
         """Return the names of the settings of the calls that differ."""
         return differing(_flat(earlier.calls), _flat(self.calls))
