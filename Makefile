@@ -48,6 +48,7 @@ bench: setup
 	$(BIN)/python benchmarks/accuracy.py
 	$(BIN)/python benchmarks/interval_coverage.py
 	$(BIN)/python benchmarks/quality.py
+	$(BIN)/python benchmarks/soft_scans.py
 	$(BIN)/python benchmarks/scheduling.py
 	$(BIN)/python benchmarks/scaling.py
 	$(BIN)/python benchmarks/kill.py

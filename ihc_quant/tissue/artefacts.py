@@ -14,6 +14,9 @@ Mask = NDArray[np.bool_]
 PEN_WORKING_UM = 8.0
 """Overviews finer than half of this are averaged first."""
 
+STRIP_PX = 256
+"""Rows of an overview on which ink is sought at once: on a whole glass the densities alone would take a gigabyte."""
+
 
 def find_pen(overview: NDArray[np.uint8], pixel_um: float, white: White, settings: QualitySettings) -> Mask:
     """Return where ink lies on an overview, over tissue and over glass; bool (H, W).
@@ -23,13 +26,34 @@ def find_pen(overview: NDArray[np.uint8], pixel_um: float, white: White, setting
     black all alike. Brown, orange and violet ink cannot be told from stain.
     """
     factor = max(1, int(PEN_WORKING_UM / pixel_um + 1e-6))
-    density = optical_density(averaged(overview, factor), white)
-    working_um = pixel_um * factor
-    density = np.asarray(cv2.GaussianBlur(density, (0, 0), sigmaX=max(0.4, 4.0 / working_um)), np.float32)
+    pixels, working_um = averaged(overview, factor), pixel_um * factor
+    sigma_px = max(0.4, 4.0 / working_um)
     edge = max(3, 2 * round(settings.pen_window_um / working_um / 2) + 1)
+    inked, dark = np.zeros(pixels.shape[:2], np.bool_), np.zeros(pixels.shape[:2], np.bool_)
+    beyond = edge + int(np.ceil(4 * sigma_px)) + 1
+    for start in range(0, len(pixels), STRIP_PX):
+        first, end = max(0, start - beyond), start + STRIP_PX
+        opened = _opened(optical_density(pixels[first : end + beyond], white), sigma_px, edge)
+        opened = opened[start - first : end - first]
+        inked[start:end], highest = _ink(opened, settings)
+        dark[start:end] = highest >= settings.pen_dark_od
+    inked = without_specks(inked, settings.pen_um2 / working_um**2)
+    # Where strokes lie on one another their colour drowns; so dark is no tissue when it touches ink.
+    inked = _joined(inked, inked | dark)
+    height, width = overview.shape[:2]
+    return np.asarray(inked.repeat(factor, axis=0).repeat(factor, axis=1)[:height, :width], np.bool_)
+
+
+def _opened(density: NDArray[np.float32], sigma_px: float, edge: int) -> NDArray[np.float32]:
+    """Return what a grey opening of ``edge`` pixels leaves of densities."""
+    density = np.asarray(cv2.GaussianBlur(density, (0, 0), sigmaX=sigma_px), np.float32)
     window = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (edge, edge))
     opened = np.asarray(cv2.morphologyEx(density, cv2.MORPH_OPEN, window, borderType=cv2.BORDER_REFLECT), np.float32)
-    opened = np.maximum(opened, 0)
+    return np.maximum(opened, 0)
+
+
+def _ink(opened: NDArray[np.float32], settings: QualitySettings) -> tuple[Mask, NDArray[np.float32]]:
+    """Return where opened densities have the colour of ink, and the strongest channel; both (H, W)."""
     red, green, blue = (opened[..., channel] for channel in range(3))
     highest, lowest = np.maximum(np.maximum(red, green), blue), np.minimum(np.minimum(red, green), blue)
     total = np.maximum(red + green + blue, np.float32(1e-6))
@@ -40,11 +64,7 @@ def find_pen(overview: NDArray[np.uint8], pixel_um: float, white: White, setting
     inked |= red + 0.767 * (blue - 0.18 * total) >= 0.48 * total
     inked &= highest >= settings.pen_od
     inked |= (total >= 3 * settings.pen_grey_od) & (highest - lowest <= settings.pen_grey_chroma * total / 3)
-    inked = without_specks(inked, settings.pen_um2 / working_um**2)
-    # Where strokes lie on one another their colour drowns; so dark is no tissue when it touches ink.
-    inked = _joined(inked, inked | (highest >= settings.pen_dark_od))
-    height, width = overview.shape[:2]
-    return np.asarray(inked.repeat(factor, axis=0).repeat(factor, axis=1)[:height, :width], np.bool_)
+    return np.asarray(inked, np.bool_), highest
 
 
 def _joined(mask: Mask, wider: Mask) -> Mask:

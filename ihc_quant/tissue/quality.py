@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,6 +14,10 @@ from ihc_quant.tissue.folds import find_folds
 from ihc_quant.tissue.map import TissueMap
 from ihc_quant.tissue.quality_settings import DEFAULT_QUALITY, QualitySettings
 from ihc_quant.tissue.tile_measures import DensityRaster, MeasureRaster
+
+PIECES_APART_UM = 500.0
+"""Tissue farther apart is judged by itself, so that memory grows with the largest piece and not with the glass. No
+detector looks farther than half of it."""
 
 
 def find_causes(
@@ -48,13 +53,16 @@ def find_causes(
         Cause.EDGE: edge_band(tissue.mask, settings.edge_um / pixel_um),
         Cause.PEN: find_pen(overview, pixel_um, white, settings),
     }
+    pieces = list(_apart(on_squares, PIECES_APART_UM / measures.step_um))
     for cause, find in (
         (Cause.FOLD, find_folds),
         (Cause.BLANK, find_blank),
         (Cause.SATURATED, find_saturated),
         (Cause.BLUR, find_blur),
     ):
-        squares = find(measures, on_squares, settings)
+        squares = np.zeros(on_squares.shape, np.bool_)
+        for place, piece in pieces:
+            squares[place] |= find(MeasureRaster(measures.values[place], measures.step_um), piece, settings)
         found[cause] = _nearest(squares, measures.step_um, pixel_um, tissue.mask.shape) & tissue.mask
     causes = np.zeros(tissue.mask.shape, np.uint8)
     for cause in sorted(found, reverse=True):
@@ -120,6 +128,18 @@ def _colour_flags(colours: SlideColours, settings: QualitySettings) -> Iterator[
             f"neutral {EXPECTED_WHITE:g} that is expected (more than {100 * settings.flagged_white:g} %); check lamp, "
             "exposure and white balance of the scan."
         )
+
+
+def _apart(on_squares: NDArray[np.bool_], apart_px: float) -> Iterator[tuple[tuple[slice, slice], NDArray[np.bool_]]]:
+    """Yield pieces of tissue that lie so far apart: the rectangle around each, and the piece within, bool (H, W)."""
+    reach = max(1, int(np.ceil(apart_px / 2)))
+    # A plain square, which OpenCV grows in two passes.
+    grown = cv2.dilate(on_squares.astype(np.uint8), np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(grown, connectivity=8)
+    for number in range(1, count):
+        left, top, width, height = (int(value) for value in stats[number, :4])
+        place = (slice(top, top + height), slice(left, left + width))
+        yield place, np.asarray(on_squares[place] & (labels[place] == number), np.bool_)
 
 
 def _nearest(mask: NDArray[np.bool_], from_um: float, to_um: float, shape: tuple[int, ...]) -> NDArray[np.bool_]:

@@ -349,3 +349,33 @@ def test_wrong_shapes_are_refused() -> None:
         measure_tile(np.zeros((20, 32, 3), np.uint8), WHITE)
     with pytest.raises(ValueError, match="causes"):
         QualityMap(np.full((2, 2), 9, np.uint8), GRID)
+
+
+@pytest.mark.parametrize("strip_px", [7, 32])
+def test_ink_does_not_depend_on_the_strips_in_which_it_is_sought(
+    strip_px: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    od = np.zeros((90, 70, 3), np.float32)
+    od[::6, ::5] = 0.4
+    od[20:65, 15:40] += np.array(INKS["blue"], np.float32)
+    od[50:70, 35:60] += np.array(INKS["green"], np.float32)
+    whole = find_pen(picture(od), 8.0, WHITE, DEFAULT_QUALITY)
+    monkeypatch.setattr("ihc_quant.tissue.artefacts.STRIP_PX", strip_px)
+    assert np.array_equal(find_pen(picture(od), 8.0, WHITE, DEFAULT_QUALITY), whole)
+    assert whole[25:60, 20:35].all()
+
+
+def test_pieces_of_tissue_far_apart_are_judged_as_if_alone() -> None:
+    _, _, piece = spoiled()
+    side = 80
+    overview = np.full((side, 3 * side, 3), 240, np.uint8)
+    fragments = np.zeros((side, 3 * side), np.int16)
+    measures = MeasureRaster.empty(Size(3 * side * STEP_PX, side * STEP_PX), 0.5)
+    for number, left in enumerate((0, 2 * side), start=1):
+        fragments[:, left : left + side] = number
+        measures.values[:, left : left + side] = piece.values
+    both = find_causes(overview, TissueMap(fragments, GRID), measures, WHITE).excluded([Cause.BLUR])
+    alone = find_causes(overview[:, :side], TissueMap(np.ones((side, side), np.int16), GRID), piece, WHITE)
+    assert both[:, : side - 4].any()
+    assert np.array_equal(both[:, : side - 4], alone.excluded([Cause.BLUR])[:, : side - 4])
+    assert not both[:, side : 2 * side].any()
