@@ -166,7 +166,7 @@ def control_lines(chosen: Sequence[str], variants: int) -> Iterator[str]:
         counted = np.zeros(3)
         for name_of_set in chosen:
             names, seed = SETS[name_of_set]
-            nodes = [averaged(node(name), 4) for name in names]
+            nodes = [_section(averaged(node(name), 4)) for name in names]
             for variant in range(4 * variants):
                 rng = np.random.default_rng([seed + variant, int(hard)])
                 own = variant // 2 % 2
@@ -190,7 +190,7 @@ def _glass(
         pieces = [_piece(own, rng, 0.5, 0.7)]
     if with_control:
         pieces.append(_piece(other, rng, *((0.85, 1.0) if hard else (0.5, 0.8))))
-    slide = np.full((700, 8000, 3), 245, np.uint8)
+    slide = np.full((1200, 8000, 3), 245, np.uint8)
     truth, x = np.zeros(slide.shape[:2], np.bool_), 60
     for index, piece in enumerate(pieces):
         control = with_control and index == len(pieces) - 1
@@ -202,12 +202,25 @@ def _glass(
     return slide, truth
 
 
+def _section(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return a node at 2 µm per pixel; one that is mostly glass is mirrored where its border cuts the tissue.
+
+    Else a "fragment" of it would be glass, or a crumb that no laboratory takes for a control.
+    """
+    if find_tissue(rgb, Grid(2.0, Mpp.square(PIXEL_UM))).mask.mean() >= 0.25:
+        return rgb
+    rgb = np.concatenate([rgb, rgb[:, ::-1]], axis=1)
+    rgb = np.concatenate([rgb, rgb[::-1]], axis=0)
+    rows, columns = np.nonzero(find_tissue(rgb, Grid(2.0, Mpp.square(PIXEL_UM))).mask)
+    return np.ascontiguousarray(rgb[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1])
+
+
 def _piece(rgb: NDArray[np.uint8], rng: np.random.Generator, least: float, most: float) -> NDArray[np.uint8]:
     """Return an ellipse of a node at 2 µm per pixel on glass, turned at random; axes as shares of the picture."""
     rgb = np.rot90(rgb, int(rng.integers(4)))
-    rows, columns = np.indices(rgb.shape[:2])
-    down, across = 256 * rng.uniform(least, most), 256 * rng.uniform(least, most)
-    y, x = rng.uniform(down, 512 - down), rng.uniform(across, 512 - across)
+    (height, width), (rows, columns) = rgb.shape[:2], np.indices(rgb.shape[:2])
+    down, across = height / 2 * rng.uniform(least, most), width / 2 * rng.uniform(least, most)
+    y, x = rng.uniform(down, height - down), rng.uniform(across, width - across)
     outside = np.hypot((rows - y) / down, (columns - x) / across) > 0.98
     return np.where(outside[..., np.newaxis] | (rgb.min(axis=-1, keepdims=True) > 244), np.uint8(245), rgb)
 

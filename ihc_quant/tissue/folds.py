@@ -82,12 +82,20 @@ class _Search:
 
     def _weight(self, piece: Mask, place: _Place) -> float:
         """Return the area of a piece times the share of its edge that is sharp, over the least share; 0 for no fold."""
+        known, floor = self.known[place], self.floor[place]
+        rises = self.rise[place][piece & known]
+        rises = rises[rises > 0]
+        if rises.size == 0 or float(np.median(rises)) < self.settings.fold_strong:
+            return 0.0
         if not _is_band(piece, self.step_um, self.settings):
             return 0.0
-        falls = _falls(piece, self.floor[place], self.known[place])
+        falls = _falls(piece, floor, known)
         if falls.size < _LEAST_EDGE_PX:
             return 0.0
-        sharp = float(np.mean(falls > np.log(self.settings.fold_fall)))
+        sharp = float(np.mean(falls > np.log(self.settings.fold_edge)))
+        # Where the whole edge is sharp, tissue that is uneven on both sides is no reason to doubt it.
+        if sharp < self.settings.fold_all_sharp and not _is_clear(piece, floor, known, self.settings):
+            return 0.0
         return max(0.0, float(np.count_nonzero(piece)) * (sharp - self.settings.fold_sharp))
 
 
@@ -188,6 +196,17 @@ def _distances(piece: Mask) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return how deep each square lies in a piece, and how far off it; the image's border is no edge."""
     inside = ndimage.distance_transform_edt(np.pad(piece, 1, mode="edge"))[1:-1, 1:-1]
     return inside, ndimage.distance_transform_edt(~piece)
+
+
+def _is_clear(piece: Mask, log_floor: Plane, known: Mask, settings: QualitySettings) -> bool:
+    """Whether nearly all of the floor just inside a piece lies above nearly all just outside."""
+    inside, outside = _distances(piece)
+    inner, outer = known & (inside >= 1.5) & (inside < 4), known & (outside >= 1.5) & (outside < 4)
+    if min(np.count_nonzero(inner), np.count_nonzero(outer)) < _LEAST_EDGE_PX:
+        return False
+    falls = np.median(log_floor[inner]) - np.median(log_floor[outer])
+    clear = np.quantile(log_floor[inner], 0.25) - np.quantile(log_floor[outer], 0.75)
+    return bool(falls >= np.log(settings.fold_fall) and clear >= np.log(settings.fold_clear))
 
 
 def _falls(piece: Mask, log_density: Plane, known: Mask) -> Plane:

@@ -30,14 +30,20 @@ class QualitySettings:
         Opened density of the strongest channel above which a place that touches ink is ink as well.
     pen_um2 : float
         Smallest pen mark, a dot of a fine pen.
-    fold_weak : float
-        Least density over that of the denser side, of floor and channels: two layers add to 2.0 where both are alike.
+    fold_weak, fold_strong : float
+        Density over that of the denser side, the least of floor and channels: two layers add to 2.0 where both are
+        alike. All of a fold reaches the first, half of it the second.
     fold_spread : float
         Largest rise of a channel over the smallest: ink and a T zone raise one more than another.
-    fold_fall : float
-        Floor just inside a fold over that just outside, at a place where its edge is sharp.
+    fold_fall, fold_clear : float
+        Floor just inside a fold over that just outside: of the medians, and of lower to upper quartile. Painted folds
+        have 2.1 and 1.46, follicles in fat 1.85 and 1.41.
+    fold_edge : float
+        The same at a place where the edge of a fold is sharp.
     fold_sharp : float
         Least share of a fold's edge that is sharp. Painted folds have 0.8 to 1.0, follicles in fat 0.3 to 0.6.
+    fold_all_sharp : float
+        Share from which a fold need not be denser than its surroundings by ``fold_fall`` and ``fold_clear`` as well.
     fold_od : float
         Least floor of a fold; paler ones hide no cells.
     fold_pale_od : float
@@ -67,8 +73,11 @@ class QualitySettings:
     control_gap_um : float
         Least distance of control tissue from the biopsy; levels of one block mostly lie closer.
     control_od : float
-        Difference of mean chromogen or hematoxylin density, or 2.5 times it of their densest tenth, that calls a
-        fragment of another make. Overlapping parts of one node differ by up to 0.04 and 0.12.
+        Difference of mean chromogen density that calls a fragment of another make; a third of it for hematoxylin, more
+        for the densest tenth. Overlapping parts of one node differ by up to 0.055.
+    control_times, control_least : float
+        Where fragments repeat one another, this many times their usual difference is enough, down to this share of
+        ``control_od``.
     control_um2 : float
         Least tissue of a control; crumbs are none.
     flagged_share : float
@@ -92,9 +101,13 @@ class QualitySettings:
     pen_dark_od: float = 0.9
     pen_um2: float = 8_000.0
     fold_weak: float = 1.3
+    fold_strong: float = 1.55
     fold_spread: float = 1.8
-    fold_fall: float = 1.55
+    fold_fall: float = 1.95
+    fold_clear: float = 1.4
+    fold_edge: float = 1.55
     fold_sharp: float = 0.65
+    fold_all_sharp: float = 0.95
     fold_od: float = 0.06
     fold_pale_od: float = 0.05
     fold_least_um2: float = 3_500.0
@@ -109,6 +122,8 @@ class QualitySettings:
     edge_um: float = 20.0
     control_gap_um: float = 1_000.0
     control_od: float = 0.06
+    control_times: float = 3.0
+    control_least: float = 0.6
     control_um2: float = 50_000.0
     flagged_share: float = 0.2
     flagged_degrees: float = 15.0
@@ -120,8 +135,10 @@ class QualitySettings:
             value = getattr(self, name)
             if name != "excluded" and not value > 0:
                 raise ValueError(f"{name} is above 0, got {value}")
-        if self.fold_sharp >= 1:
-            raise ValueError(f"fold_sharp is a share below 1, got {self.fold_sharp}")
+        if self.fold_strong < self.fold_weak:
+            raise ValueError("fold_strong is not below fold_weak")
+        if not self.fold_sharp < self.fold_all_sharp <= 1:
+            raise ValueError("fold_sharp lies below fold_all_sharp, a share of at most 1")
         if self.blur_most <= self.blur_least:
             raise ValueError("blur_least lies below blur_most")
         if Cause.CLEAN in self.excluded:

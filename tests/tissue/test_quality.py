@@ -115,6 +115,22 @@ def test_a_fold_with_tissue_on_both_sides_is_found_along_its_band() -> None:
     assert not found[49:].any()
 
 
+def test_a_fold_beside_a_fading_follicle_is_told_without_it() -> None:
+    od = tissue_od(1280)
+    rows, columns = np.indices(od.shape[:2])
+    # Some 200 µm wide, denser by four fifths in its middle, and without an edge.
+    follicle = np.exp(-((rows - 480) ** 2 + (columns - 400) ** 2) / (2 * 90**2)).astype(np.float32)
+    od *= (1 + 0.8 * follicle)[..., np.newaxis]
+    plain = raster(picture(od))
+    assert not find_folds(plain, everywhere(plain), DEFAULT_QUALITY).any()
+    od[540:740] += np.roll(od, 100, axis=(0, 1))[540:740]
+    measures = raster(picture(od))
+    found = find_folds(measures, everywhere(measures), DEFAULT_QUALITY)
+    assert found[35:45].mean() >= 0.9
+    assert not found[:31].any()
+    assert not found[49:].any()
+
+
 @pytest.mark.parametrize("added", [0.35 * DAB, np.array((0.02, 0.4, 0.3)), np.array((0.3, 0.06, 0.12))])
 def test_a_band_of_more_chromogen_or_of_ink_is_no_fold(added: NDArray[np.float64]) -> None:
     measures = raster(picture(banded(added.astype(np.float32))))
@@ -308,6 +324,14 @@ def test_the_kind_of_most_fragments_is_the_biopsy_even_where_the_control_is_larg
     proposals = propose_control(overview, TissueMap(numbers, GRID), reference_stains(WHITE))
     assert [proposal.fragments for proposal in proposals] == [(3,)]
     assert "unless" not in proposals[0].reason
+
+
+def test_less_sets_a_fragment_apart_where_the_others_repeat_one_another() -> None:
+    usual = DEFAULT_QUALITY.control_od
+    overview, tissue = fragments_apart([0.2, 0.2, 0.2, 0.2 + 1.35 * usual], 200)
+    assert [one.fragments for one in propose_control(overview, tissue, reference_stains(WHITE))] == [(4,)]
+    overview, tissue = fragments_apart([0.2, 0.2 + 0.6 * usual, 0.2 + 1.2 * usual, 0.2 + 1.8 * usual], 200)
+    assert propose_control(overview, tissue, reference_stains(WHITE)) == ()
 
 
 def test_of_two_unlike_pieces_it_is_said_that_either_may_be_the_control() -> None:
