@@ -2,17 +2,20 @@
 
 Bars: at most 2 GB on the large slide, and at most 10 % more there than on the small one. It takes minutes: the large
 slide holds 56 mm² of tissue. Each run is a process of its own, and the high-water mark of its resident memory is read
-while it runs; every thread and library of it is counted.
+while it runs; every thread and library of it is counted. Quality control is on unless another mode is asked for.
 """
 
 import argparse
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import get_args
 
 from material import node_slide
 from scoring_runs import ScoreRun, run_program
 from tables import Bar, show
+
+from ihc_quant.batch.settings import QualityMode
 
 LARGE_PX = 30_000
 LIMIT_GB = 2.0
@@ -41,9 +44,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Peak memory of score on a large slide and on a quarter of it.")
     parser.add_argument("--side", type=int, default=LARGE_PX, help="of the large slide in px (default 30000)")
     parser.add_argument("--workers", type=int, help="as score's own option; its default if not given")
+    parser.add_argument("--quality", default="report", choices=get_args(QualityMode), help="default report, as score's")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    extra = [] if options.workers is None else ["--workers", str(options.workers)]
+    extra = ["--quality", options.quality]
+    extra += [] if options.workers is None else ["--workers", str(options.workers)]
     rows, peaks, source = [], [], ""
     for side_px in (options.side // 2, options.side):
         run, source, file_mb = measure(side_px, extra)
@@ -66,7 +71,7 @@ def main() -> None:
         Bar(f"peak memory on {options.side} × {options.side} px, GB (1e9 bytes)", large, LIMIT_GB),
         Bar("growth from a quarter of it, %", growth, GROWTH_LIMIT_PERCENT),
     ]
-    show("Memory", [source], rows, bars, as_json=options.json)
+    show("Memory", [source, f"quality control: {options.quality}"], rows, bars, as_json=options.json)
 
 
 if __name__ == "__main__":
