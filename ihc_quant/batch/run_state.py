@@ -30,6 +30,7 @@ OPTION_NAMES: Mapping[str, str] = {
     "tile_px": "tile",
     "margin_px": "margin",
     "weights_sha256": "weights",
+    "card_sha256": "weights",
     "mpp_override_um": "mpp",
     "p_threshold": "threshold",
     "cuts_od": "cuts",
@@ -144,11 +145,7 @@ def asked_of(task: SlideTask, measure: MeasureSettings, rule: CallRule, card: We
     places: dict[str, Any] = {"annotations_sha256": _digest(task.annotations)}
     calls: dict[str, Any] = {}
     if task.stain.chromogen in SCORED_CHROMOGENS:
-        measurement |= measure.model_dump(mode="json") | {
-            "weights": card.name,
-            "weights_sha256": card.sha256,
-            "cells": asdict(measure.cells_with(card)),
-        }
+        measurement |= measure.model_dump(mode="json") | measure.network_with(card)
         places["fragments"] = task.fragments
         calls = {"rule": asdict(rule), "propose_infiltrate": task.propose_infiltrate}
     else:

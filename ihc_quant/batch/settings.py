@@ -6,6 +6,7 @@ never changes a figure beyond the stated tolerance and stands in no digest.
 
 import hashlib
 import json
+from dataclasses import asdict
 from typing import Any, Literal, cast, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -76,6 +77,19 @@ class MeasureSettings(SettingsPart):
         return CellSettings(
             centre_threshold=chosen.centre, presence_threshold=chosen.presence, extent_threshold=chosen.extent
         )
+
+    def network_with(self, card: WeightsCard) -> dict[str, Any]:
+        """Return what of the weights and the post-processing decides the results, as JSON values.
+
+        The card counts as well as the weights: finished anew, the same weights may have another calibration or other
+        errors.
+        """
+        return {
+            "weights": card.name,
+            "weights_sha256": card.sha256,
+            "card_sha256": settings_sha256(card.model_dump(mode="json")),
+            "cells": asdict(self.cells_with(card)),
+        }
 
 
 class ExecutionSettings(SettingsPart):

@@ -99,11 +99,7 @@ def measure_slide(
     save_fragments(folder, tissue)
     prepared = time.perf_counter()
     cell_settings = measure.cells_with(card)
-    settings = _slide_settings(measure, task, info) | {
-        "weights": card.name,
-        "weights_sha256": card.sha256,
-        "cells": asdict(cell_settings),
-    }
+    settings = _slide_settings(measure, task, info) | measure.network_with(card)
     check = QualityCheck.of(measure, grid, info.size) if plan.tiles else None
     work = TileWork(
         reader, predictor, stains, tissue.fragment_at, plan, cell_settings, control_quality=check is not None

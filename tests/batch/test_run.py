@@ -125,6 +125,16 @@ def test_other_measurement_is_measured(bench: Bench) -> None:
     assert bench.steps(tile_px=512, force=True)["s1"] == ("measure", "--force")
 
 
+def test_a_card_finished_anew_for_the_same_weights_measures_again(bench: Bench) -> None:
+    bench.run()
+    card = bench.predictor.card
+    bench.predictor.card = card.model_copy(update={"calibration": card.calibration.model_copy(update={"slope": 2.0})})
+    try:
+        assert bench.steps()["s1"] == ("measure", "settings changed: weights")
+    finally:
+        bench.predictor.card = card
+
+
 def test_other_slide_in_the_same_place_is_measured(bench: Bench) -> None:
     bench.run()
     white = np.full((300, 300, 3), 244, np.uint8)
