@@ -20,10 +20,9 @@ OUTSIDE_RADIUS_UM = 5.5
 """… and those farther than this from every mark are not, as every cell was marked. What lies between, where the outline
 runs, is not known. So the extent map learns whether a cell is there even from marks that scatter by a µm or two and
 from sheets of cells whose middles cannot be told, where no peak of the centre map can be high."""
-CELL_WEIGHT = 2.0
-"""Weight of centre and extent on some nuclei. Where marks alone teach, on those of positive cells, which are fewer and
-hidden under chromogen; where outlines teach, on all alike, as there it is known that none was overlooked, and unequal
-weights would find the one sort more readily than the other."""
+POSITIVE_WEIGHT = 2.0
+"""Weight of centre and extent within a nucleus' radius of the marks of positive cells, which are fewer and whose nuclei
+are hidden under chromogen."""
 REACH_UM = 8.0
 """Farther from every mark a pixel is plain background; the peak has fallen below a thousandth there."""
 
@@ -54,7 +53,7 @@ def targets_of(field: TrainingField, pixel_um: float) -> Targets:
         _mark(field, field.points_px, pixel_um, values, weights)
     if field.labels is not None:
         values[1] = field.labels > 0
-        weights[1] = np.where(field.labels > 0, np.float32(CELL_WEIGHT), np.float32(1)) * field.valid
+        weights[1] = field.valid
     return Targets(values, weights)
 
 
@@ -70,8 +69,7 @@ def _mark(
     square_um = square_px * np.float32(pixel_um**2)
     calls = np.append(field.calls, UNKNOWN)[nearest]  # -1, where no mark is near, takes the last
     nucleus = square_um <= NUCLEUS_RADIUS_UM**2
-    heavy = nucleus if field.labels is not None else (calls == 1) & nucleus
-    importance = np.where(heavy, np.float32(CELL_WEIGHT), np.float32(1)) * field.valid
+    importance = np.where((calls == 1) & nucleus, np.float32(POSITIVE_WEIGHT), np.float32(1)) * field.valid
     values[0] = np.exp(-0.5 / CENTRE_SIGMA_UM**2 * square_um)
     weights[0] = importance
     values[1] = nucleus

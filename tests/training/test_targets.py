@@ -11,10 +11,10 @@ from ihc_quant.training.field import UNKNOWN, TrainingField
 from ihc_quant.training.losses import map_losses
 from ihc_quant.training.targets import (
     CALL_RADIUS_UM,
-    CELL_WEIGHT,
     CENTRE_SIGMA_UM,
     NUCLEUS_RADIUS_UM,
     OUTSIDE_RADIUS_UM,
+    POSITIVE_WEIGHT,
     targets_of,
 )
 
@@ -81,20 +81,7 @@ def test_outlines_teach_only_where_they_are_known(make_field: MakeField) -> None
     assert np.array_equal(targets_of(field, 0.5).values[1] == 1, field.labels > 0)
 
 
-def test_where_outlines_teach_positive_and_negative_cells_weigh_alike(make_field: MakeField) -> None:
-    field = make_field()
-    assert field.labels is not None
-    assert field.points_px is not None
-    negative = replace(field, calls=np.zeros_like(field.calls))
-    positive = replace(field, calls=np.ones_like(field.calls))
-    weights = targets_of(negative, 0.5).weights
-    assert np.array_equal(weights[:2], targets_of(positive, 0.5).weights[:2])
-    assert np.array_equal(weights[1] == CELL_WEIGHT, (field.labels > 0) & field.valid)
-    column, row = field.points_px[0].astype(int)
-    assert weights[0, row, column] == CELL_WEIGHT
-
-
-@pytest.mark.parametrize(("call", "importance"), [(0, 1.0), (1, CELL_WEIGHT), (UNKNOWN, 1.0)])
+@pytest.mark.parametrize(("call", "importance"), [(0, 1.0), (1, POSITIVE_WEIGHT), (UNKNOWN, 1.0)])
 def test_a_mark_teaches_that_a_nucleus_is_there_and_nothing_of_its_outline(call: int, importance: float) -> None:
     targets = targets_of(one_point(20.5, 10.5, call), 0.5)
     rows, columns = np.mgrid[:40, :50]
