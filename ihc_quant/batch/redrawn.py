@@ -42,7 +42,9 @@ class Redrawn:
             Where the annotation file cannot be used.
         """
         x0, y0, _, _ = measurement.facts.bounds_l0
-        return cls(read_annotations(task.annotations, str(task.path), Point(x0, y0)), task.fragments)
+        drawn = read_annotations(task.annotations, str(task.path), Point(x0, y0))
+        # Of a section that is shown and not scored no fragments are told apart.
+        return cls(drawn, () if measurement.stain.chromogen == NO_CHROMOGEN else task.fragments)
 
     def applied_to(self, folder: Path, measurement: Measurement) -> Measurement:
         """Keep the regions in a folder of results, and return the measurement with them.

@@ -1,5 +1,6 @@
 """The regions of a slide, the proposed infiltrate among them, as a file for QuPath that is read back as annotations."""
 
+import hashlib
 from pathlib import Path
 
 from ihc_quant.annotation.regions_geojson import regions_to_geojson
@@ -8,6 +9,7 @@ from ihc_quant.batch.derivation import kept_regions
 from ihc_quant.batch.measurement import read_slide_json
 from ihc_quant.batch.outputs import write_whole, writing
 from ihc_quant.batch.pixel_store import load_fragments
+from ihc_quant.batch.region_store import KeptRegions
 from ihc_quant.batch.section_placing import place_section
 from ihc_quant.domain.geometry import Point
 from ihc_quant.domain.outcome import Scored
@@ -54,8 +56,15 @@ def export_regions(folder: Path) -> Path | None:
     return path
 
 
-def is_own_export(path: Path) -> bool:
-    """Return whether a file in a slide's folder is what its regions are exported as, changed by nobody.
+def is_own_export(path: Path, drawn: KeptRegions) -> bool:
+    """Return whether a file in a slide's folder is what its regions are exported as, changed and named by nobody.
+
+    Parameters
+    ----------
+    path : Path
+        Of the export.
+    drawn : KeptRegions
+        What the slide is to be scored with; a file that holds it is a person's word, as it stands.
 
     Raises
     ------
@@ -63,7 +72,10 @@ def is_own_export(path: Path) -> bool:
         Where results cannot be read.
     """
     with writing(path):
-        return path.is_file() and path.read_bytes() == _exported(path.parent)
+        data = path.read_bytes() if path.is_file() else None
+    if data is None or hashlib.sha256(data).hexdigest() == drawn.file_sha256:
+        return False
+    return data == _exported(path.parent)
 
 
 def _exported(folder: Path) -> bytes | None:

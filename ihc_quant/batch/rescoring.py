@@ -110,8 +110,8 @@ def _carried_over(folder: Path, fresh: Path, measurement: Measurement, redrawn: 
     """Copy into a fresh folder what is not made anew, and return the measurement with what people drew since."""
     # An export holds the earlier calls, so it does not go along.
     left = [CELLS_FILE, GEOJSON_FILE, *([] if redrawn is None else [REGIONS_FILE])]
-    if redrawn is not None and is_own_export(folder / EXPORT_FILE):
-        left.append(EXPORT_FILE)  # one that somebody corrected stays
+    if redrawn is not None and is_own_export(folder / EXPORT_FILE, redrawn.drawn):
+        left.append(EXPORT_FILE)
     with writing(folder):
         shutil.copytree(folder, fresh, dirs_exist_ok=True, ignore=shutil.ignore_patterns(*left))
     return measurement if redrawn is None else redrawn.applied_to(fresh, measurement)

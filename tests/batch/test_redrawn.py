@@ -145,7 +145,7 @@ DRAWN: Boxes = {"Dermis": (60, 60, 150, 200)}
 
 
 def test_a_run_says_that_it_needs_no_slide_and_needs_none(bench: Bench, tmp_path: Path) -> None:
-    bench.stains["s2"] = ("H&E", "none")
+    bench.stains["s2"], bench.fragments["s2"] = ("H&E", "none"), "1"
     bench.run()
     first = files_in(bench.out / "slides")
     bench.annotations = {name: geojson(tmp_path / f"{name}.geojson", DRAWN) for name in bench.slides}
@@ -212,6 +212,21 @@ def test_an_earlier_export_goes_and_corrections_stay(bench: Bench, tmp_path: Pat
     assert isinstance(outcome, Scored)
     assert [part.region.kind for part in outcome.compartments][:1] == ["tumour"]
     assert exported.exists()
+    assert bench.measured == ["s1"]
+
+
+def test_an_export_that_is_named_where_it_lies_stays(bench: Bench, tmp_path: Path) -> None:
+    bench.slides.pop("s2")
+    bench.annotations["s1"] = geojson(tmp_path / "a.geojson", DRAWN)
+    bench.run()
+    exported = export_regions(bench.out / "slides" / "s1")
+    assert exported is not None
+    bench.annotations["s1"] = exported
+    assert bench.steps()["s1"] == REDRAWN
+    for _ in range(2):
+        assert bench.run().failures() == []
+        assert exported.exists()
+    assert bench.steps()["s1"][0] == "keep"
     assert bench.measured == ["s1"]
 
 
