@@ -21,8 +21,8 @@ IN_SKIN = "Nearly meaningless in skin, where keratinocytes and stroma count too:
 """Beside a percentage of nucleated cells in skin, unless a person drew where lymphocytes or tumour lie."""
 NOT_REVIEWED = "Proposed by the software, not reviewed."
 NO_ERROR_OF_DENSITY = (
-    "Sampling + measurement: not known; nobody measured how far these weights, called like this, put the number of "
-    "positive cells off"
+    "Sampling + measurement: not known; for these weights and calls no usable error of the number of positive cells "
+    "is stated"
 )
 """Beside densities and their ratios for which it was not measured."""
 NO_ERROR = "Sampling + measurement: not known"

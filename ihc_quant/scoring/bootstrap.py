@@ -8,7 +8,8 @@ Bootstrap Methods, 10.1017/CBO9780511802843, sections 2.4 and 5.2).
 
 Blocks are not independent either: the standard error of the section as it is also holds how alike neighbouring blocks
 are, and the limits how few of them matter (``ihc_quant.scoring.effective_blocks``). Where all cells have the same call
-no draw differs, and the exact limit of as many blocks is given (``ihc_quant.scoring.same_call``).
+no draw differs, and the exact limit of as many blocks is given (``ihc_quant.scoring.same_call``); where a
+call was seen in fewer than five blocks the interval reaches to that limit too.
 
 Why studentised: in a simulation of cells clustered within independent blocks (400 sections each, blocks of 60 cells on
 average, true fraction 0.05 to 0.8, correlation within blocks 0.02 and 0.2) nominal 95 % intervals, without what
@@ -27,7 +28,7 @@ The lowest figures are those of 5 % positive cells in strongly clustered tissue.
 intervals as they are now, on fields that run through blocks.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import exp
 
 import numpy as np
@@ -63,6 +64,9 @@ BOOTSTRAP_SEED = 20040
 
 SPATIAL_METHOD = "spatial block"
 """How the method of an interval begins that takes blocks, not cells, as the units."""
+
+NEGATIVE, POSITIVE_GRADES = slice(0, 1), slice(1, None)
+"""Columns of ``BlockCounts.grades``."""
 
 LARGEST_LOG = 700.0
 """Limits on the log scale are held within this, so that no limit is infinite or 0."""
@@ -114,7 +118,8 @@ def block_intervals(
     BlockIntervals
         An interval is None where there are fewer than ``FEWEST_BLOCKS`` blocks or no cells, and where the draws do not
         differ: all blocks agree, or an H-score stands at 300. Without a positive cell all three, and with no other the
-        fraction, have the exact limits of ``unseen_limit``.
+        fraction, have the exact limits of ``unseen_limit``; with a call in fewer than ``FEWEST_BLOCKS`` blocks
+        they reach to these.
     """
     counts = blocks.total()
     if len(blocks) < FEWEST_BLOCKS or not counts.total:
@@ -131,12 +136,48 @@ def block_intervals(
             return None
         return Interval(limits[0] * scale, limits[1] * scale, level, method, not note, note)
 
-    all_positive = Interval(1 - unseen_limit(blocks, level), 1.0, level, _exact_method(blocks), not note, note)
-    return BlockIntervals(
-        fraction=all_positive if counts.positive == counts.total else interval(POSITIVE, TOTAL, True, 1.0),
+    fraction: Interval | None
+    if counts.positive == counts.total:
+        fraction = Interval(1 - unseen_limit(blocks, level), 1.0, level, _exact_method(blocks), not note, note)
+    else:
+        fraction = interval(POSITIVE, TOTAL, True, 1.0)
+    given = BlockIntervals(
+        fraction=fraction,
         density_per_mm2=interval(POSITIVE, AREA, False, 1.0),
         h_score=interval(THIRDS, TOTAL, True, 300.0),
     )
+    return _not_narrower_than_unseen(given, blocks, counts, level)
+
+
+def _not_narrower_than_unseen(
+    given: BlockIntervals, blocks: BlockCounts, counts: CellCounts, level: float
+) -> BlockIntervals:
+    """Return the intervals, widened where one of the calls was seen in so few blocks that their draws say too little.
+
+    What was seen in one block says no more of how rare it is than having seen none: the limits hold those of none.
+    """
+    fraction, density, h_score = given.fraction, given.density_per_mm2, given.h_score
+    unseen = unseen_limit(blocks, level)
+    if _seen_in(blocks, POSITIVE_GRADES) < FEWEST_BLOCKS:
+        fraction, h_score = _reaching(fraction, high=unseen), _reaching(h_score, high=300 * unseen)
+        if counts.area_um2:
+            density = _reaching(density, high=unseen * counts.total / (counts.area_um2 / 1e6))
+    if _seen_in(blocks, NEGATIVE) < FEWEST_BLOCKS:
+        fraction = _reaching(fraction, low=1 - unseen)
+    return BlockIntervals(fraction, density, h_score)
+
+
+def _seen_in(blocks: BlockCounts, grades: slice) -> int:
+    """Return how many blocks hold a cell of these grades."""
+    return int((blocks.grades[:, grades].sum(axis=1) > 0).sum())
+
+
+def _reaching(interval: Interval | None, low: float = np.inf, high: float = -np.inf) -> Interval | None:
+    """Return an interval that reaches down to ``low`` and up to ``high`` at least, and says so where it did not."""
+    if interval is None or (interval.low <= low and interval.high >= high):
+        return interval
+    method = f"{interval.method}, reaching to the exact limit of a call that is not seen"
+    return replace(interval, low=min(interval.low, low), high=max(interval.high, high), method=method)
 
 
 def _none_positive(blocks: BlockCounts, counts: CellCounts, level: float, note: str) -> BlockIntervals:
@@ -217,7 +258,17 @@ def ratio_interval(
         f"{len(denominator)} blocks"
     )
     low, high = (exp(min(max(end, -LARGEST_LOG), LARGEST_LOG)) for end in ends)
-    return Interval(min(low, ratio.value), max(high, ratio.value), level, method, not note, note)
+    interval = Interval(min(low, ratio.value), max(high, ratio.value), level, method, not note, note)
+    above, below = (_unseen_times(blocks, level) for blocks in sections)
+    return _reaching(interval, low=ratio.value / below, high=ratio.value * above)
+
+
+def _unseen_times(blocks: BlockCounts, level: float) -> float:
+    """Return the limit of none over the density that was seen; 1 where enough blocks hold positive cells."""
+    if _seen_in(blocks, POSITIVE_GRADES) >= FEWEST_BLOCKS:
+        return 1.0
+    counts = blocks.total()
+    return max(1.0, unseen_limit(blocks, level) * counts.total / counts.positive)
 
 
 def _log_density(blocks: BlockCounts, draws: int, seed: int, stream: int) -> ScaledDraws | None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ihc_quant.domain.measurement_error import MeasurementError
 from ihc_quant.domain.serial_sections import AnalysedRegion
 from ihc_quant.scoring.blocks import BlockCounts
-from ihc_quant.scoring.bootstrap import block_intervals
+from ihc_quant.scoring.bootstrap import block_intervals, ratio_interval
 from ihc_quant.scoring.ccr4_schemes import CCR4_SCHEMES
 from ihc_quant.scoring.intervals import wilson_interval
 from ihc_quant.scoring.same_call import effective_number, unseen_limit
@@ -116,3 +116,45 @@ def test_none_of_many_cells_is_not_clear_of_a_low_cut_in_few_blocks() -> None:
         region = AnalysedRegion(scheme.region, "drawn")
         (verdict,) = judge(scheme, [Ccr4Reading("S1", "skin", region, score.positive_fraction)])
         assert verdict.outcome == outcome
+
+
+def with_positive_in(blocks: BlockCounts, places: int, cells: int = 1) -> BlockCounts:
+    """Return blocks of which the first few hold some 1+ cells in the place of negative ones."""
+    grades = blocks.grades.copy()
+    grades[:places, 0] -= cells
+    grades[:places, 1] += cells
+    return replace(blocks, grades=grades)
+
+
+@pytest.mark.parametrize("places", [1, 2, 4])
+def test_a_call_seen_in_few_blocks_is_known_no_better_than_one_never_seen(places: int) -> None:
+    none = alike([100] * 31)
+    unseen, few = block_intervals(none), block_intervals(with_positive_in(none, places))
+    for name in ("fraction", "density_per_mm2", "h_score"):
+        assert getattr(few, name).high >= getattr(unseen, name).high
+        assert "not seen" in getattr(few, name).method
+    mirrored = alike([100] * 31, grade=1)
+    grades = mirrored.grades.copy()
+    grades[:places, 0] += 1
+    grades[:places, 1] -= 1
+    most = block_intervals(replace(mirrored, grades=grades)).fraction
+    assert most is not None
+    assert most.low <= 1 - unseen_limit(mirrored)
+
+
+def test_a_call_seen_in_many_blocks_is_left_to_the_bootstrap() -> None:
+    fraction = block_intervals(with_positive_in(alike([100] * 31), 12)).fraction
+    assert fraction is not None
+    assert fraction.high < unseen_limit(alike([100] * 31))
+    assert "not seen" not in fraction.method
+
+
+def test_a_ratio_of_a_call_seen_in_few_blocks_reaches_as_far_and_mirrors() -> None:
+    few = with_positive_in(alike([100] * 31), 2)
+    many = with_positive_in(with_positive_in(alike([100] * 31), 31, cells=10), 15, cells=20)
+    ratio, inverse = ratio_interval(few, many), ratio_interval(many, few, streams=(1, 0))
+    assert ratio is not None
+    assert inverse is not None
+    assert ratio.high >= unseen_limit(few) / (610 / 3100)
+    assert inverse.low == pytest.approx(1 / ratio.high)
+    assert inverse.high == pytest.approx(1 / ratio.low)
