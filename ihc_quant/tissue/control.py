@@ -104,7 +104,7 @@ def _stain(stained: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.concatenate([stained.mean(axis=0), *np.quantile(stained, (0.5, 0.9), axis=0)]).astype(np.float64)
 
 
-def _apart(one: NDArray[np.float64], other: NDArray[np.float64], settings: QualitySettings) -> float:
+def _unlikeness(one: NDArray[np.float64], other: NDArray[np.float64], settings: QualitySettings) -> float:
     """Return how unlike two stains are; parts of one tissue reach about 1."""
     return float((np.abs(one - other) / (settings.control_od * _SPREADS)).max())
 
@@ -124,7 +124,9 @@ def _limit(
         if area >= least_px
     ]
     nearest = [
-        min(_apart(one, other, settings) for other in stains if other is not one) for one in stains if len(stains) > 1
+        min(_unlikeness(one, other, settings) for other in stains if other is not one)
+        for one in stains
+        if len(stains) > 1
     ]
     usual = float(np.median(nearest)) if nearest else 1.0
     return min(1.0, max(settings.control_least, settings.control_times * usual))
@@ -134,7 +136,7 @@ def _kinds(groups: Sequence[_Group], limit: float, settings: QualitySettings) ->
     """Return groups that are alike, directly or by way of others."""
     kinds: list[list[_Group]] = []
     for group in groups:
-        alike = [kind for kind in kinds if any(_apart(group.stain, one.stain, settings) < limit for one in kind)]
+        alike = [kind for kind in kinds if any(_unlikeness(group.stain, one.stain, settings) < limit for one in kind)]
         kinds = [kind for kind in kinds if not any(kind is one for one in alike)]
         kinds.append([*(one for kind in alike for one in kind), group])
     return kinds

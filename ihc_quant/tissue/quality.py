@@ -53,7 +53,7 @@ def find_causes(
         Cause.EDGE: edge_band(tissue.mask, settings.edge_um / pixel_um),
         Cause.PEN: find_pen(overview, pixel_um, white, settings),
     }
-    pieces = list(_apart(on_squares, PIECES_APART_UM / measures.step_um))
+    pieces = list(_pieces_apart(on_squares, PIECES_APART_UM / measures.step_um))
     for cause, find in (
         (Cause.FOLD, find_folds),
         (Cause.BLANK, find_blank),
@@ -101,7 +101,7 @@ def summarise(
     flags += _colour_flags(colours, settings)
     shape = density.values.shape
     on_squares = _nearest(tissue.mask, tissue.grid.pixel_um, density.step_um, shape) & density.known
-    if on_squares.any() and float(np.quantile(density.od[on_squares], 0.9)) < settings.pale_od:
+    if on_squares.any() and float(np.quantile(density.od_of(on_squares), 0.9)) < settings.pale_od:
         flags.append("The stain is pale: cells may have been missed.")
     for control in controls:
         numbers = ", ".join(str(number) for number in control.fragments)
@@ -130,7 +130,9 @@ def _colour_flags(colours: SlideColours, settings: QualitySettings) -> Iterator[
         )
 
 
-def _apart(on_squares: NDArray[np.bool_], apart_px: float) -> Iterator[tuple[tuple[slice, slice], NDArray[np.bool_]]]:
+def _pieces_apart(
+    on_squares: NDArray[np.bool_], apart_px: float
+) -> Iterator[tuple[tuple[slice, slice], NDArray[np.bool_]]]:
     """Yield pieces of tissue that lie so far apart: the rectangle around each, and the piece within, bool (H, W)."""
     reach = max(1, int(np.ceil(apart_px / 2)))
     # A plain square, which OpenCV grows in two passes.

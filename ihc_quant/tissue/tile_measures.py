@@ -158,10 +158,9 @@ class DensityRaster:
         """Whether each square was read."""
         return np.asarray(self.values != UNKNOWN_DENSITY, np.bool_)
 
-    @property
-    def od(self) -> NDArray[np.float64]:
-        """Mean density (log10) of each square, shape (H, W); of no meaning where it is not known."""
-        return np.asarray(self.values * DENSITY_STEP_OD, np.float64)
+    def od_of(self, squares: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Return the mean density (log10) of the chosen squares, bool (H, W); of no meaning where it is not known."""
+        return np.asarray(self.values[squares] * DENSITY_STEP_OD, np.float64)
 
 
 _SCALES = np.array([1, 1, 1000, 1000, 1, 1], np.float32)
