@@ -86,7 +86,8 @@ def run_program(slide: Path, out: Path, marker: str, *options: str) -> ScoreRun:
 
 def run_here(slide: Path, out: Path, predictor: MapPredictor, workers: int, marker: str = "other") -> CellCounts:
     """Score a slide in this process at the program's own settings."""
-    task = SlideTask(slide, SectionStain(marker, "DAB", chromogen_assumed=False), slide_id=SLIDE_ID)
+    stain = SectionStain(marker, "DAB", chromogen_assumed=False)
+    task = SlideTask(slide, stain, slide_id=SLIDE_ID, propose_infiltrate=False)  # as `score` does unasked
     rule = CallRule(p_threshold=predictor.card.thresholds.positive)
     run = run_slide(task, out, predictor, MeasureSettings(), rule, workers)
     if run.error is not None:
