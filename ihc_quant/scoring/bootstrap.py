@@ -156,15 +156,20 @@ def _not_narrower_than_unseen(
 
     What was seen in one block says no more of how rare it is than having seen none: the limits hold those of none.
     """
-    fraction, density, h_score = given.fraction, given.density_per_mm2, given.h_score
-    unseen = unseen_limit(blocks, level)
     if _seen_in(blocks, POSITIVE_GRADES) < FEWEST_BLOCKS:
-        fraction, h_score = _reaching(fraction, high=unseen), _reaching(h_score, high=300 * unseen)
-        if counts.area_um2:
-            density = _reaching(density, high=unseen * counts.total / (counts.area_um2 / 1e6))
+        none = _none_positive(blocks, counts, level, "")
+        given = BlockIntervals(
+            fraction=_reaching(given.fraction, high=_high(none.fraction)),
+            density_per_mm2=_reaching(given.density_per_mm2, high=_high(none.density_per_mm2)),
+            h_score=_reaching(given.h_score, high=_high(none.h_score)),
+        )
     if _seen_in(blocks, NEGATIVE) < FEWEST_BLOCKS:
-        fraction = _reaching(fraction, low=1 - unseen)
-    return BlockIntervals(fraction, density, h_score)
+        given = replace(given, fraction=_reaching(given.fraction, low=1 - unseen_limit(blocks, level)))
+    return given
+
+
+def _high(interval: Interval | None) -> float:
+    return -np.inf if interval is None else interval.high
 
 
 def _seen_in(blocks: BlockCounts, grades: slice) -> int:
@@ -254,7 +259,7 @@ def ratio_interval(
     fewest = min(map(len, sections))
     note = "" if fewest >= min_blocks else f"{fewest} blocks on a section; at least {min_blocks} are wanted"
     method = (
-        f"spatial block bootstrap, studentised on the log scale, {draws} draws of {len(numerator)} and "
+        f"{SPATIAL_METHOD} bootstrap, studentised on the log scale, {draws} draws of {len(numerator)} and "
         f"{len(denominator)} blocks"
     )
     low, high = (exp(min(max(end, -LARGEST_LOG), LARGEST_LOG)) for end in ends)
