@@ -67,7 +67,11 @@ class CellNetwork(nn.Module):
         Tensor, shape (N, 3, H, W), float32
             Logits in the order of ``MAP_NAMES``.
         """
-        features = functional.pixel_unshuffle(image, self.architecture.fold)
+        fold = self.architecture.fold
+        return functional.pixel_shuffle(self.folded(functional.pixel_unshuffle(image, fold)), fold)
+
+    def folded(self, features: Tensor) -> Tensor:
+        """Return logits, folded into channels like the pixels given; shapes (N, 3 · fold², h, w)."""
         skips = []
         for stage in self.encoder:
             features = stage(features)
@@ -76,7 +80,8 @@ class CellNetwork(nn.Module):
         for lateral, stage in zip(self.lateral, self.decoder, strict=True):
             up = functional.interpolate(lateral(features), scale_factor=2.0, mode="nearest")
             features = stage(up + skips.pop())
-        return functional.pixel_shuffle(self.head(features), self.architecture.fold)
+        logits: Tensor = self.head(features)
+        return logits
 
 
 def normalise(rgb: Tensor) -> Tensor:

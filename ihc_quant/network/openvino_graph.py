@@ -19,6 +19,9 @@ from ihc_quant.network.quantisation import Range, activation_ranges, weight_limi
 NORMALISATION_EPSILON = 1e-5
 """Added to the variance by batch normalisation; PyTorch's default."""
 
+CHANNELS_FIRST, CHANNELS_LAST = np.array([0, 3, 1, 2]), np.array([0, 2, 3, 1])
+"""Orders of axes. OpenVINO keeps channels last in memory, so neither costs anything."""
+
 Floats = NDArray[np.float32]
 Tensors = Mapping[str, Floats]
 
@@ -26,7 +29,7 @@ Tensors = Mapping[str, Floats]
 def build_graph(
     tensors: Tensors, architecture: Architecture, calibration: Calibration, *, int8: bool = False
 ) -> openvino.Model:
-    """Return the graph from sRGB to calibrated maps.
+    """Return the graph from folded pixels to calibrated maps, folded; see ``folding``.
 
     Parameters
     ----------
@@ -41,18 +44,17 @@ def build_graph(
     Returns
     -------
     openvino.Model
-        uint8 (1, H, W, 3) to float32 (1, 3, H, W), H and W open.
+        uint8 (1, h, w, 3 · fold²) to float32 of the same shape, h and w open.
     """
-    rgb = ops.parameter([1, -1, -1, 3], np.uint8, name="rgb")
+    per_map = architecture.fold**2
+    pixels = ops.parameter([1, -1, -1, 3 * per_map], np.uint8, name="pixels")
     network = _Network(tensors, architecture, activation_ranges(tensors, architecture) if int8 else None)
-    # 255 − sRGB is 0 on white glass and, unlike 1 − sRGB / 255, exact in bfloat16 and as an integer.
-    image = ops.subtract(ops.constant(np.float32(255)), ops.convert(ops.transpose(rgb, np.array([0, 3, 1, 2])), "f32"))
-    features = network.features(ops.space_to_depth(image, "depth_first", architecture.fold))
-    slope = np.repeat(np.array([1, 1, calibration.slope], np.float32), architecture.fold**2)
-    intercept = np.repeat(np.array([0, 0, calibration.intercept], np.float32), architecture.fold**2)
+    features = network.features(ops.convert(ops.transpose(pixels, CHANNELS_FIRST), "f32"))
+    slope = np.repeat(np.array([1, 1, calibration.slope], np.float32), per_map)
+    intercept = np.repeat(np.array([0, 0, calibration.intercept], np.float32), per_map)
     weight = tensors["head.weight"] * slope[:, None, None, None]
     probabilities = ops.sigmoid(_convolution(features, ops.constant(weight), tensors["head.bias"] * slope + intercept))
-    return openvino.Model([ops.depth_to_space(probabilities, "depth_first", architecture.fold)], [rgb], "cells")
+    return openvino.Model([ops.transpose(probabilities, CHANNELS_LAST)], [pixels], "cells")
 
 
 class _Network:

@@ -11,9 +11,10 @@ from openvino.properties import hint
 
 from ihc_quant.domain.maps import CellMaps
 from ihc_quant.errors import WeightsError
+from ihc_quant.network.folding import fold_pixels, unfold_maps
 from ihc_quant.network.openvino_graph import build_graph
 from ihc_quant.network.precision import Precision
-from ihc_quant.network.predictor import cpu_name, cropped_maps, padded_to_stride, usable_cores
+from ihc_quant.network.predictor import cpu_name, usable_cores
 from ihc_quant.network.weights import Weights
 
 
@@ -41,7 +42,6 @@ class OpenVinoPredictor:
         self, weights: Weights, workers: int, precision: Precision = "float32", cores: int | None = None
     ) -> None:
         self.card = weights.card
-        self._stride_px = self.card.architecture.stride_px
         try:
             architecture, calibration = self.card.architecture, self.card.calibration
             self._graph = build_graph(weights.floats(), architecture, calibration, int8=precision == "int8")
@@ -54,7 +54,7 @@ class OpenVinoPredictor:
             # The default would round to bfloat16 where the processor can, and figures would differ between machines.
             hint.inference_precision(): openvino.Type.bf16 if precision == "bfloat16" else openvino.Type.f32,
         }
-        self._compiled: dict[tuple[int, int], Any] = {}
+        self._compiled: dict[tuple[int, ...], Any] = {}
         self._requests = threading.local()
         self._lock = threading.Lock()
         release = openvino.__version__.split("-")[0]
@@ -62,18 +62,19 @@ class OpenVinoPredictor:
 
     def predict(self, rgb: NDArray[np.uint8]) -> CellMaps:
         """See ``MapPredictor``."""
-        padded = padded_to_stride(rgb, self._stride_px)
-        maps = self._request((padded.shape[0], padded.shape[1])).infer([padded[None]])[0]
-        return cropped_maps(np.asarray(maps[0]), rgb)
+        architecture = self.card.architecture
+        pixels = fold_pixels(rgb, architecture)
+        folded = self._request(pixels.shape).infer([pixels], share_inputs=True, share_outputs=True)[0]
+        return unfold_maps(folded[0], rgb, architecture)
 
-    def _request(self, shape: tuple[int, int]) -> Any:
-        """Return this thread's own request for an image of that shape; fixed shapes run faster than open ones."""
-        own: dict[tuple[int, int], Any] = self._requests.__dict__.setdefault("by_shape", {})
+    def _request(self, shape: tuple[int, ...]) -> Any:
+        """Return this thread's own request for pixels of that shape; fixed shapes run faster than open ones."""
+        own: dict[tuple[int, ...], Any] = self._requests.__dict__.setdefault("by_shape", {})
         if shape not in own:
             with self._lock:
                 if shape not in self._compiled:
                     fixed = self._graph.clone()
-                    fixed.reshape([1, *shape, 3])
+                    fixed.reshape(list(shape))
                     self._compiled[shape] = self._core.compile_model(fixed, "CPU", self._options)
             own[shape] = self._compiled[shape].create_infer_request()
         return own[shape]

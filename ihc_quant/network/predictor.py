@@ -119,10 +119,15 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def padded_to_stride(rgb: NDArray[np.uint8], stride_px: int) -> NDArray[np.uint8]:
-    """Return the image with white added on the right and below up to a multiple of the stride."""
+def check_colour(rgb: NDArray[np.uint8]) -> None:
+    """Raise ``ValueError`` where an image is no 8-bit colour."""
     if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8:
         raise ValueError(f"the network takes uint8 (H, W, 3), got {rgb.dtype} {rgb.shape}")
+
+
+def padded_to_stride(rgb: NDArray[np.uint8], stride_px: int) -> NDArray[np.uint8]:
+    """Return the image with white added on the right and below up to a multiple of the stride."""
+    check_colour(rgb)
     height, width = (-rgb.shape[0]) % stride_px, (-rgb.shape[1]) % stride_px
     if height or width:
         rgb = np.pad(rgb, ((0, height), (0, width), (0, 0)), constant_values=WHITE)

@@ -12,8 +12,9 @@ from ihc_quant.domain.maps import CellMaps
 from ihc_quant.errors import SettingsError, WeightsError
 from ihc_quant.network.architecture import MAP_NAMES, CellNetwork, ConvBlock
 from ihc_quant.network.card import Architecture, Calibration
+from ihc_quant.network.folding import fold_pixels, unfold_maps
 from ihc_quant.network.precision import Precision
-from ihc_quant.network.predictor import cpu_name, cropped_maps, padded_to_stride, usable_cores
+from ihc_quant.network.predictor import cpu_name, usable_cores
 from ihc_quant.network.weights import Arrays, Weights
 
 
@@ -47,7 +48,6 @@ class TorchPredictor:
         cores: int | None = None,
     ) -> None:
         self.card = weights.card
-        self._stride_px = self.card.architecture.stride_px
         self._device = torch.device(device)
         try:
             network = network_of(weights.arrays, self.card.architecture)
@@ -69,14 +69,15 @@ class TorchPredictor:
 
     def predict(self, rgb: NDArray[np.uint8]) -> CellMaps:
         """See ``MapPredictor``."""
-        padded = padded_to_stride(rgb, self._stride_px)
+        architecture = self.card.architecture
+        pixels = torch.from_numpy(fold_pixels(rgb, architecture)).to(self._device)
         with torch.inference_mode():
-            maps = self._model(torch.from_numpy(padded)[None].to(self._device))[0].cpu().numpy()
-        return cropped_maps(maps, rgb)
+            folded = self._model(pixels)[0].cpu().numpy()
+        return unfold_maps(folded, rgb, architecture)
 
 
 class PackedNetwork(nn.Module):
-    """The network from sRGB to probabilities, with all that is constant folded into its convolutions.
+    """The network from folded pixels to folded probabilities, with all that is constant folded into its convolutions.
 
     Parameters
     ----------
@@ -105,11 +106,10 @@ class PackedNetwork(nn.Module):
         self.network = network
         self.dtype = dtype
 
-    def forward(self, rgb: Tensor) -> Tensor:
-        """Return the maps as probabilities, shape (N, 3, H, W), for sRGB uint8 of shape (N, H, W, 3)."""
-        # 255 − sRGB is 0 on white glass and, unlike 1 − sRGB / 255, exact in bfloat16.
-        image = (255 - rgb).permute(0, 3, 1, 2).to(self.dtype)
-        return torch.sigmoid(self.network(image))
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Return the maps as probabilities, float32, for uint8, both (N, h, w, 3 · fold²); see ``folding``."""
+        logits = self.network.folded(pixels.permute(0, 3, 1, 2).to(self.dtype))
+        return torch.sigmoid(logits).permute(0, 2, 3, 1)
 
 
 def usable_device(wanted: str) -> str:

@@ -10,6 +10,7 @@ from torch import nn
 
 from ihc_quant.network.architecture import MAP_NAMES, CellNetwork, normalise
 from ihc_quant.network.card import Architecture, Calibration
+from ihc_quant.network.folding import fold_pixels, unfold_maps
 from ihc_quant.network.torch_predictor import PackedNetwork, fused
 
 SMALL = Architecture(widths=(8, 12, 16), encoder_blocks=(1, 1, 1), decoder_blocks=(1, 1), fold=2)
@@ -108,13 +109,16 @@ def test_folding_the_normalisation_changes_nothing() -> None:
 
 
 def test_calibration_touches_the_positivity_alone() -> None:
-    network, rgb = network_of_chance(SMALL), torch.from_numpy(pixels(32, 32))[None]
+    network, rgb = network_of_chance(SMALL), pixels(32, 32)
     with torch.inference_mode():
-        logits = network(normalise(rgb))
+        logits = network(normalise(torch.from_numpy(rgb)[None]))[0]
         calibration = Calibration(slope=2.0, intercept=-1.0, fitted_on="nothing")
-        maps = PackedNetwork(network, calibration, torch.float32)(rgb)
-    assert torch.allclose(maps[:, :2], torch.sigmoid(logits[:, :2]), atol=1e-5)
-    assert torch.allclose(maps[:, 2], torch.sigmoid(2 * logits[:, 2] - 1), atol=1e-5)
+        packed = PackedNetwork(network, calibration, torch.float32)(torch.from_numpy(fold_pixels(rgb, SMALL)))
+    maps = unfold_maps(packed[0].numpy(), rgb, SMALL)
+    centre, extent, positivity = torch.sigmoid(torch.stack([logits[0], logits[1], 2 * logits[2] - 1])).numpy()
+    assert np.allclose(maps.centre, centre, atol=1e-5)
+    assert np.allclose(maps.extent, extent, atol=1e-5)
+    assert np.allclose(maps.positivity, positivity, atol=1e-5)
 
 
 @pytest.mark.parametrize(
