@@ -109,6 +109,8 @@ def places_on_grid(regions: Regions, grid: Grid, mask: NDArray[np.bool_]) -> NDA
     ndarray, shape (H, W), int8
         Values of ``Place``; ``OUTSIDE`` off the mask.
     """
+    if not regions.drawn:  # nothing is looked up
+        return np.where(mask, Place.UNASSIGNED, Place.OUTSIDE).astype(np.int8)
     rows, columns = np.nonzero(mask)
     centres = np.stack([(columns + 0.5) * grid.scale_x, (rows + 0.5) * grid.scale_y], axis=1)
     places = np.full(mask.shape, Place.OUTSIDE, np.int8)

@@ -4,6 +4,7 @@ Everything is read back from the slide's folder, also the first time, so that bo
 """
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,13 +22,13 @@ from ihc_quant.batch.page_store import save_density, save_od_histogram
 from ihc_quant.batch.pixel_store import load_fragments, unreadable
 from ihc_quant.batch.quality_control import quality_notes
 from ihc_quant.batch.region_store import REGIONS_FILE, KeptRegions, load_regions
-from ihc_quant.batch.section_placing import place_section
+from ihc_quant.batch.section_placing import SectionPlaces, place_section
 from ihc_quant.batch.slide_drawing import Section, draw_pictures, draw_shown
 from ihc_quant.batch.tile_table import count_tiles
 from ihc_quant.domain.measurement_error import MeasurementError
 from ihc_quant.domain.outcome import DrawnBy, LeftOut, NoTissue, Scored, Shown, SlideOutcome
 from ihc_quant.domain.provenance import Provenance
-from ihc_quant.report.density_map import SMOOTHING_UM, DensityMap, positive_density
+from ihc_quant.report.density_map import DensityMap
 from ihc_quant.scoring import proposed_infiltrate as proposing
 from ihc_quant.scoring.calls import CallRule
 from ihc_quant.scoring.hot_spot import find_hot_spot
@@ -74,10 +75,32 @@ def derive(folder: Path, measurement: Measurement, rule: CallRule, timings: Mapp
     if len(cells["tile"]) != measurement.cells or cells["fragment"].max(initial=0) > tissue.fragment_count:
         raise unreadable(folder / CELLS_FILE)
     count_tiles(folder, cells["tile"], cells["grade"])
-    settings = ScoreSettings()
-    provenance = measurement.provenance(_calls(rule, settings, measurement))
     placed = place_section(folder, measurement, tissue, kept, cells)
     section = Section(tissue, placed.tissue.analysed, is_analysed(placed.cells), kept.regions.drawn, placed.spoiled)
+    # What does not wait for the scores is done beside them, on another core where there is one.
+    with ThreadPoolExecutor(1, thread_name_prefix="beside") as beside:
+        smoothing = beside.submit(section.positive_density, cells)
+        outcome, section = _score(folder, measurement, rule, section, placed, kept, cells)
+        density = smoothing.result()
+        for_page = beside.submit(_save_for_page, folder, rule, section, cells, density)
+        draw_pictures(folder, measurement, rule, section, cells, density)
+        for_page.result()
+    write_slide_json(folder, outcome, measurement, timings)
+    return outcome
+
+
+def _score(
+    folder: Path,
+    measurement: Measurement,
+    rule: CallRule,
+    section: Section,
+    placed: SectionPlaces,
+    kept: KeptRegions,
+    cells: Mapping[str, NDArray[Any]],
+) -> tuple[SlideOutcome, Section]:
+    """Return the outcome of a slide, and its section with the region that the software proposes."""
+    tissue, settings = section.tissue, ScoreSettings()
+    provenance = measurement.provenance(_calls(rule, settings, measurement))
     outcome: SlideOutcome
     if tissue.fragment_count == 0:
         outcome = NoTissue(measurement.slide_id, measurement.stain, provenance)
@@ -95,10 +118,7 @@ def derive(folder: Path, measurement: Measurement, rule: CallRule, timings: Mapp
         save_blocks(folder, parts.blocks)
         section = section.with_proposed(parts.proposed)
         outcome = _scored(measurement, rule, provenance, section, cells, parts, placed.left_out, kept)
-    _save_for_page(folder, rule, section, cells)
-    draw_pictures(folder, measurement, rule, section, cells)
-    write_slide_json(folder, outcome, measurement, timings)
-    return outcome
+    return outcome, section
 
 
 def show(folder: Path, measurement: Measurement, timings: Mapping[str, float]) -> Shown:
@@ -218,17 +238,11 @@ def _notes(measurement: Measurement, parts: SectionParts, fragment_count: int) -
         yield from quality_notes(measurement.quality)
 
 
-def _save_for_page(folder: Path, rule: CallRule, section: Section, cells: Mapping[str, NDArray[Any]]) -> None:
+def _save_for_page(
+    folder: Path, rule: CallRule, section: Section, cells: Mapping[str, NDArray[Any]], density: DensityMap
+) -> None:
     """Keep what a page draws by itself: density map and distribution of optical density of what was analysed."""
-    chosen, grid = section.cells & cells["positive"], section.tissue.grid
-    density = positive_density(
-        cells["x_l0"][chosen] / grid.scale_x,
-        cells["y_l0"][chosen] / grid.scale_y,
-        section.analysed,
-        grid.pixel_um,
-        SMOOTHING_UM,
-    )
-    save_density(folder, DensityMap(density, section.analysed, grid.pixel_um))
+    save_density(folder, density)
     histogram = od_histogram(cells[rule.od_column][section.cells], cells["positive"][section.cells], rule)
     save_od_histogram(folder, histogram)
 

@@ -4,6 +4,7 @@ Which cells are kept does not depend on what people drew, so that a region drawn
 slide. Those outside of what is analysed are kept and not shown.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -113,7 +114,7 @@ def first_drawn(
     return np.sort(np.concatenate([order[grade[order] == number][:per_grade] for number in range(4)]))
 
 
-def cut_examples(folder: Path, reader: SlideReader, grid: Grid) -> tuple[int, ...]:
+def cut_examples(folder: Path, reader: SlideReader, grid: Grid, workers: int) -> tuple[int, ...]:
     """Choose example cells of a measured slide, keep their pixels and return their rows in the cell table.
 
     Parameters
@@ -123,6 +124,8 @@ def cut_examples(folder: Path, reader: SlideReader, grid: Grid) -> tuple[int, ..
     reader : SlideReader
     grid : Grid
         Of the network.
+    workers : int
+        Crops read at once.
 
     Raises
     ------
@@ -133,6 +136,7 @@ def cut_examples(folder: Path, reader: SlideReader, grid: Grid) -> tuple[int, ..
     rows = choose_bank(columns["p_positive"], columns["od_cell"], columns["x_um"], columns["y_um"])
     boxes = [example_box(columns["x_um"][row], columns["y_um"][row], grid.pixel_um) for row in rows]
     side = example_box(0.0, 0.0, grid.pixel_um).width
-    crops = [np.empty((0, side, side, 3), np.uint8), *(read_grid(reader, grid, box)[None] for box in boxes)]
-    save_crops(folder, np.concatenate(crops))
+    with ThreadPoolExecutor(workers, thread_name_prefix="crop") as pool:
+        read = list(pool.map(lambda box: read_grid(reader, grid, box), boxes))
+    save_crops(folder, np.stack(read) if read else np.empty((0, side, side, 3), np.uint8))
     return tuple(int(row) for row in rows)

@@ -1,6 +1,7 @@
 """The pictures of a slide, drawn from what its folder keeps: overview and gallery."""
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from ihc_quant.batch.outputs import write_whole
 from ihc_quant.batch.pixel_store import load_crops, load_thumbnail, unreadable
 from ihc_quant.batch.tile_table import read_plan, unread_tiles
 from ihc_quant.domain.geometry import Grid, Size
+from ihc_quant.report.density_map import SMOOTHING_UM, DensityMap, positive_density
 from ihc_quant.report.encoding import encode_png
 from ihc_quant.report.gallery import (
     EXAMPLES_PER_CALL,
@@ -61,11 +63,32 @@ class Section:
         """Return the section with the region that the software proposes, where it does."""
         return self if proposed is None else replace(self, regions=(*self.regions, proposed))
 
+    def positive_density(self, cells: Mapping[str, NDArray[Any]]) -> DensityMap:
+        """Return the density of the positive cells of what was analysed, of the columns of all cells."""
+        chosen, grid = self.cells & cells["positive"], self.tissue.grid
+        x_px, y_px = cells["x_l0"][chosen] / grid.scale_x, cells["y_l0"][chosen] / grid.scale_y
+        per_mm2 = positive_density(x_px, y_px, self.analysed, grid.pixel_um, SMOOTHING_UM)
+        return DensityMap(per_mm2, self.analysed, grid.pixel_um)
+
 
 def draw_pictures(
-    folder: Path, measurement: Measurement, rule: CallRule, section: Section, cells: Mapping[str, NDArray[Any]]
+    folder: Path,
+    measurement: Measurement,
+    rule: CallRule,
+    section: Section,
+    cells: Mapping[str, NDArray[Any]],
+    density: DensityMap,
 ) -> None:
-    """Draw ``overview.png`` and ``gallery.png``."""
+    """Draw ``overview.png`` and ``gallery.png``, side by side; ``density`` is that of the section's positive cells."""
+    with ThreadPoolExecutor(1, thread_name_prefix="gallery") as beside:
+        gallery = beside.submit(_write_gallery, folder, measurement, rule, section, cells)
+        _write_overview(folder, measurement, section, cells, density)
+        gallery.result()
+
+
+def _write_overview(
+    folder: Path, measurement: Measurement, section: Section, cells: Mapping[str, NDArray[Any]], density: DensityMap
+) -> None:
     thumbnail = load_thumbnail(folder)
     if thumbnail.shape[:2] != section.tissue.fragments.shape:
         raise unreadable(folder / "pixels")
@@ -85,7 +108,14 @@ def draw_pictures(
         analysed=section.analysed,
         regions=section.regions,
         spoiled=section.spoiled,
+        density=density,
     )
+    write_whole(folder / "overview.png", encode_png(overview))
+
+
+def _write_gallery(
+    folder: Path, measurement: Measurement, rule: CallRule, section: Section, cells: Mapping[str, NDArray[Any]]
+) -> None:
     gallery = draw_gallery(
         example_rows(folder, measurement, rule, section.cells, cells),
         slide_id=measurement.slide_id,
@@ -93,7 +123,6 @@ def draw_pictures(
         rule=rule_in_words(rule),
         pixel_um=measurement.network_um,
     )
-    write_whole(folder / "overview.png", encode_png(overview))
     write_whole(folder / "gallery.png", encode_png(gallery))
 
 

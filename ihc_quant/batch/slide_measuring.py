@@ -6,6 +6,7 @@ draw later is applied to what was kept (see ``redrawn``).
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
@@ -36,7 +37,13 @@ from ihc_quant.network.predictor import MapPredictor
 from ihc_quant.scoring.calls import CallRule, call_cells
 from ihc_quant.slide.reader import SlideReader
 from ihc_quant.slide.resample import read_grid
-from ihc_quant.stain.estimate import estimate_stains, estimate_white_point, reference_stains
+from ihc_quant.stain.estimate import (
+    StainEstimate,
+    WhitePoint,
+    estimate_stains,
+    estimate_white_point,
+    reference_stains,
+)
 from ihc_quant.tissue.map import TissueMap
 from ihc_quant.tissue.plan import plan_tiles
 
@@ -94,9 +101,6 @@ def measure_slide(
     wanted = _part_to_read(tissue, fragments_to_read(tissue, drawn.regions, task.fragments))
     plan = plan_tiles(wanted, grid, info.size, measure.tile_px, measure.margin_px)
     stains = reference_stains(white.rgb)
-    estimate = estimate_stains(_stain_sample(reader, plan), white.rgb)
-    save_thumbnail(folder, overview)
-    save_fragments(folder, tissue)
     prepared = time.perf_counter()
     cell_settings = measure.cells_with(card)
     settings = _slide_settings(measure, task, info) | measure.network_with(card)
@@ -107,26 +111,30 @@ def measure_slide(
     seconds, done = StepSeconds(), 0
     measured = {"slots": {"1": asdict(task.stain)}, "settings": settings, "slide_hash": info.quick_hash,
                 "network_um": card.pixel_um}  # fmt: skip
-    with (
-        CellWriter(folder / CELLS_FILE, lambda cells: call_cells(cells, rule), called(measured, rule)) as writer,
-        closing(stream_tiles(work, workers)) as results,
-    ):
-        on_progress(0, len(plan.tiles))
-        for result in results:
-            writer.write(result.cells)
-            if check is not None:
-                check.take(result)
-            seconds += result.seconds
-            done += 1
-            on_progress(done, len(plan.tiles))
-    tiled = time.perf_counter()
-    write_table(folder / TILES_FILE, tile_table(plan, tissue))
-    used, quality = white_and_stains(stains, white, estimate), None
-    if check is not None:
-        found = check.judge(folder, overview, tissue, stains)
-        quality = judge_places(folder, tissue, drawn.regions, task.fragments, found, used.colours)
-    judged = time.perf_counter()
-    examples = cut_examples(folder, reader, grid)
+    with ThreadPoolExecutor(1, thread_name_prefix="beside") as beside:
+        # What does not wait for the cells is done while they are found, and examples are cut while quality is judged.
+        estimating = beside.submit(_keep_and_estimate, folder, reader, overview, tissue, plan, white)
+        with (
+            CellWriter(folder / CELLS_FILE, lambda cells: call_cells(cells, rule), called(measured, rule)) as writer,
+            closing(stream_tiles(work, workers)) as results,
+        ):
+            on_progress(0, len(plan.tiles))
+            for result in results:
+                writer.write(result.cells)
+                if check is not None:
+                    check.take(result)
+                seconds += result.seconds
+                done += 1
+                on_progress(done, len(plan.tiles))
+        tiled = time.perf_counter()
+        cutting = beside.submit(cut_examples, folder, reader, grid, workers)
+        write_table(folder / TILES_FILE, tile_table(plan, tissue))
+        used, quality = white_and_stains(stains, white, estimating.result()), None
+        if check is not None:
+            found = check.judge(folder, overview, tissue, stains)
+            quality = judge_places(folder, tissue, drawn.regions, task.fragments, found, used.colours)
+        judged = time.perf_counter()
+        examples = cutting.result()
     measurement = Measurement(
         slide_id=slide_id,
         stain=task.stain,
@@ -211,6 +219,20 @@ def _part_to_read(tissue: TissueMap, fragments: tuple[int, ...]) -> TissueMap:
     if len(fragments) == tissue.fragment_count:
         return tissue
     return TissueMap(np.isin(tissue.fragments, fragments).astype(np.int16), tissue.grid)
+
+
+def _keep_and_estimate(
+    folder: Path,
+    reader: SlideReader,
+    overview: NDArray[np.uint8],
+    tissue: TissueMap,
+    plan: TilePlan,
+    white: WhitePoint,
+) -> StainEstimate:
+    """Keep overview and fragments, and return the estimate of the slide's own stain vectors."""
+    save_thumbnail(folder, overview)
+    save_fragments(folder, tissue)
+    return estimate_stains(_stain_sample(reader, plan), white.rgb)
 
 
 def _stain_sample(reader: SlideReader, plan: TilePlan) -> NDArray[np.uint8]:

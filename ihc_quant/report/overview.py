@@ -12,7 +12,7 @@ from ihc_quant.annotation.regions import Region
 from ihc_quant.domain.geometry import Grid
 from ihc_quant.domain.provenance import RESEARCH_USE_ONLY
 from ihc_quant.domain.tile import Tile, TilePlan
-from ihc_quant.report.density_map import SMOOTHING_UM, positive_density, round_up, viridis
+from ihc_quant.report.density_map import SMOOTHING_UM, DensityMap, positive_density, round_up, viridis
 from ihc_quant.report.figures import format_count, format_marker, positive_cells
 from ihc_quant.report.lettering import INK, write
 from ihc_quant.report.picture_sheet import LEGEND_PX, TEXT_PX, TITLE_PX, WIDE, Panel, Sheet, fit_panel, resized
@@ -42,6 +42,7 @@ def draw_overview(
     analysed: NDArray[np.bool_] | None = None,
     regions: Sequence[Region] = (),
     spoiled: SpoiledPlaces | None = None,
+    density: DensityMap | None = None,
     smoothing_um: float = SMOOTHING_UM,
     scale_end_per_mm2: float | None = None,
 ) -> NDArray[np.uint8]:
@@ -73,6 +74,8 @@ def draw_overview(
         Drawn and proposed; outlined on the thumbnail and named.
     spoiled : SpoiledPlaces, optional
         What quality control found; outlined by cause, hatched where it is left out.
+    density : DensityMap, optional
+        Of the same cells and kernel, where it was computed already; not used where tiles of its tissue were not read.
     smoothing_um : float
         Standard deviation of the heat map's kernel in µm.
     scale_end_per_mm2 : float, optional
@@ -102,10 +105,12 @@ def draw_overview(
     for tile in excluded:
         (x0, y0), (x1, y1) = _corners(tile, plan.grid, grid, 1.0)
         analysed[max(y0, 0) : max(y1, 0), max(x0, 0) : max(x1, 0)] = False
-    density = positive_density(
-        x_l0[positive] / grid.scale_x, y_l0[positive] / grid.scale_y, analysed, grid.pixel_um, smoothing_um
-    )
-    end = scale_end_per_mm2 if scale_end_per_mm2 is not None else round_up(float(density.max(initial=0.0)))
+    if density is None or not np.array_equal(density.analysed, analysed):
+        x_px, y_px = x_l0[positive] / grid.scale_x, y_l0[positive] / grid.scale_y
+        per_mm2 = positive_density(x_px, y_px, analysed, grid.pixel_um, smoothing_um)
+    else:
+        per_mm2 = density.per_mm2
+    end = scale_end_per_mm2 if scale_end_per_mm2 is not None else round_up(float(per_mm2.max(initial=0.0)))
     key_px = key_height_px(regions, panel.width)
     sheet = Sheet.of(
         panel,
@@ -121,7 +126,7 @@ def draw_overview(
     tissue = _tissue_panel(rgb, analysed, tissue_mask, grid, plan, excluded, panel)
     tissue = draw_regions(draw_spoiled(tissue, spoiled), regions, grid, panel.scale)
     sheet.panel(0, "Tissue, tiles and regions" if regions else "Tissue and tiles", tissue, um_per_px)
-    sheet.panel(1, "Density of positive cells", _density_panel(density, analysed, end, panel), um_per_px)
+    sheet.panel(1, "Density of positive cells", _density_panel(per_mm2, analysed, end, panel), um_per_px)
     if fragments is not None:
         _number_fragments(sheet.draw, sheet.corner(0), fragments, panel.scale)
     name_regions(sheet.draw, sheet.corner(0), regions, grid, panel)

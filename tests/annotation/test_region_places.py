@@ -183,6 +183,14 @@ def test_areas_of_tissue_add_up_to_each_fragment() -> None:
     assert (places[fragments == 0] == Place.OUTSIDE).all()
 
 
+def test_where_nothing_was_drawn_all_tissue_is_analysed() -> None:
+    mask = np.zeros((4, 5), np.bool_)
+    mask[1:3, 2:] = True
+    places = places_on_grid(NO_REGIONS, Grid(8.0, Mpp.square(0.5)), mask)
+    assert places.dtype == np.int8
+    assert np.array_equal(places, np.where(mask, Place.UNASSIGNED, Place.OUTSIDE))
+
+
 def test_areas_of_a_slide_without_tissue() -> None:
     nothing = np.zeros((4, 5), np.int16)
     places = places_on_grid(NO_REGIONS, Grid(8.0, Mpp.square(0.5)), nothing > 0)

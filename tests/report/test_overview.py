@@ -10,6 +10,7 @@ from ihc_quant.annotation.regions import Region
 from ihc_quant.domain.geometry import Grid, GridBox, Mpp
 from ihc_quant.domain.quality import Cause, QualityMap
 from ihc_quant.domain.tile import Tile, TilePlan
+from ihc_quant.report.density_map import SMOOTHING_UM, DensityMap, positive_density
 from ihc_quant.report.overview import EXCLUDED_COLOUR, TILE_COLOUR, draw_overview
 from ihc_quant.report.region_outlines import COLOURS
 from ihc_quant.report.spoiled_outlines import CAUSE_COLOURS, SpoiledPlaces
@@ -107,6 +108,23 @@ def test_a_slide_without_tissue_or_cells_is_drawn() -> None:
         rgb, GRID, np.zeros_like(mask), empty, nothing, nothing, np.empty(0, bool), slide_id="s", marker="CD8"
     )
     assert picture.std() > 0
+
+
+def test_a_density_that_is_there_is_drawn_where_it_is_that_of_the_tissue() -> None:
+    rgb, mask, plan = scene()
+    x, y, positive = cells()
+    where = x[positive] / GRID.scale_x, y[positive] / GRID.scale_y
+    there = DensityMap(positive_density(*where, mask, GRID.pixel_um, SMOOTHING_UM), mask, GRID.pixel_um)
+
+    def drawn(density: DensityMap | None, excluded: tuple[Tile, ...] = ()) -> NDArray[np.uint8]:
+        return draw_overview(
+            rgb, GRID, mask, plan, x, y, positive, slide_id="s", marker="CD4", excluded=excluded, density=density
+        )
+
+    assert np.array_equal(drawn(there), drawn(None))
+    other = DensityMap(there.per_mm2[:, ::-1].copy(), mask, GRID.pixel_um)
+    assert not np.array_equal(drawn(other), drawn(None))
+    assert np.array_equal(drawn(other, plan.tiles), drawn(None, plan.tiles)), "of other tissue than is drawn"
 
 
 def test_shapes_that_do_not_fit_are_refused() -> None:
