@@ -34,6 +34,9 @@ GLASS_WINDOW_PX = 5
 GLASS_MAX_NOISE = 2.0
 """Standard deviation of green within the window, of 255: glass has 0.5 to 1.9 with its noise, pale stroma 5."""
 
+STRIP_PX = 256
+"""Rows of an overview in which glass is sought at once, so that memory stays small on a whole glass."""
+
 MIN_BACKGROUND_SHARE = 0.02
 """Share of the overview that must be empty glass; below it the estimate would rest on holes and pale tissue."""
 
@@ -168,7 +171,9 @@ def estimate_white_point(overview: NDArray[np.uint8], pixel_um: float = GLASS_PI
     lowest = np.minimum(np.minimum(red, green), blue)
     filled = lowest == 255
     glass = (lowest >= GLASS_MIN_INTENSITY) & (np.maximum(np.maximum(red, green), blue) - lowest <= GLASS_MAX_CHROMA)
-    glass &= _noise(green) <= GLASS_MAX_NOISE
+    for start in range(0, len(green), STRIP_PX):
+        first, end = max(0, start - GLASS_WINDOW_PX), start + STRIP_PX
+        glass[start:end] &= _noise(green[first : end + GLASS_WINDOW_PX])[start - first : end - first] <= GLASS_MAX_NOISE
     real = glass & ~filled
     scanned = max(1, filled.size - int(np.count_nonzero(filled)))
     share = float(np.count_nonzero(real)) / scanned
@@ -178,9 +183,13 @@ def estimate_white_point(overview: NDArray[np.uint8], pixel_um: float = GLASS_PI
         reason = f"only {share:.1%} of the slide is empty glass, {MIN_BACKGROUND_SHARE:.0%} are needed"
         return WhitePoint(FULL_WHITE, "assumed", share, reason)
     # The brightest well-filled peak: pale even tissue may be frequent, but it is never brighter than the glass.
-    counts = np.convolve(np.bincount(green[real], minlength=256), np.ones(5, np.int64), "same")
+    counts = np.zeros(256, np.int64)
+    for start in range(0, len(green), STRIP_PX):
+        strip = slice(start, start + STRIP_PX)
+        counts += np.bincount(green[strip][real[strip]], minlength=256)
+    counts = np.convolve(counts, np.ones(5, np.int64), "same")
     peak = _peak_below(counts, int(np.flatnonzero(counts >= 0.25 * counts.max())[-1]))
-    near = real & (np.abs(green.astype(np.int16) - peak) <= 4)
+    near = real & (np.abs(np.arange(256) - peak) <= 4)[green]
     medians = (float(np.median(channel[near])) for channel in (red, green, blue))
     return WhitePoint((next(medians), next(medians), next(medians)), "estimated", share)
 

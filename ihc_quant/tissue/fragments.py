@@ -49,18 +49,36 @@ def number_fragments(mask: NDArray[np.bool_], gap_px: float, min_px: float) -> N
     """
     if not mask.any():
         return np.zeros(mask.shape, np.int16)
-    distance = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     # Two pixels d apart (centre to centre) leave a gap of d − 1; both halos together bridge it.
-    near = (distance <= max(gap_px + 1, 1.5) / 2).astype(np.uint8)
-    count, near_labels = cv2.connectedComponents(near, connectivity=8)
-    labels = np.where(mask, near_labels, 0).astype(np.int32)
-    pixels = np.bincount(labels.ravel(), minlength=count)
+    near = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    count, labels = cv2.connectedComponents((near <= max(gap_px + 1, 1.5) / 2).astype(np.uint8), connectivity=8)
+    del near
+    labels[~mask] = 0
+    pixels = count_pixels(np.asarray(labels, np.int32), count)
     kept = [label for label in range(1, count) if pixels[label] >= max(min_px, 1)]
     kept = sorted(sorted(kept, key=lambda label: -int(pixels[label]))[:MAX_FRAGMENTS])
     number = np.zeros(count, np.int16)
-    for position, label in enumerate(_reading_order(labels, kept), start=1):
+    for position, label in enumerate(_reading_order(np.asarray(labels, np.int32), kept), start=1):
         number[label] = position
     return np.asarray(number[labels], np.int16)
+
+
+def count_pixels(labels: NDArray[np.int32] | NDArray[np.int16], count: int) -> NDArray[np.int64]:
+    """Return how many pixels carry each label.
+
+    Row by row, as NumPy counts in numbers of eight bytes, which on a whole glass are much more than the labels.
+
+    Parameters
+    ----------
+    labels : ndarray, shape (H, W), int32 or int16
+        Not negative.
+    count : int
+        One more than the highest label.
+    """
+    pixels = np.zeros(count, np.int64)
+    for rows in np.array_split(labels, max(1, labels.size >> 20)):
+        pixels += np.bincount(rows.ravel(), minlength=count)
+    return pixels
 
 
 def _reading_order(labels: NDArray[np.int32], kept: list[int]) -> list[int]:

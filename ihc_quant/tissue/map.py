@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ihc_quant.domain.geometry import Box, Grid
+from ihc_quant.tissue.fragments import count_pixels
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,7 +34,7 @@ class TissueMap:
             raise ValueError(f"fragments are int16 of shape (H, W), got {self.fragments.dtype} {self.fragments.shape}")
         if self.fragments.min() < 0:
             raise ValueError("fragments are numbered from 1, 0 is no tissue")
-        present = np.bincount(self.fragments.ravel())[1:] > 0
+        present = count_pixels(self.fragments, int(self.fragments.max()) + 1)[1:] > 0
         if not present.all():
             raise ValueError(f"fragments are numbered without gaps, {int(np.argmin(present)) + 1} is missing")
         mask = self.fragments > 0
@@ -51,7 +52,7 @@ class TissueMap:
 
     def fragment_areas_um2(self) -> tuple[float, ...]:
         """Return the area of each fragment in µm², fragment 1 first."""
-        pixels = np.bincount(self.fragments.ravel(), minlength=self.fragment_count + 1)[1:]
+        pixels = count_pixels(self.fragments, self.fragment_count + 1)[1:]
         return tuple(float(count) * self.grid.pixel_um**2 for count in pixels)
 
     def fragment_at(self, x_l0: NDArray[np.float64], y_l0: NDArray[np.float64]) -> NDArray[np.int16]:
@@ -91,12 +92,13 @@ class TissueMap:
 class _AreaSums:
     """Summed-area table of a mask."""
 
-    table: NDArray[np.int64]
+    table: NDArray[np.int32] | NDArray[np.int64]
 
     @classmethod
     def of(cls, mask: NDArray[np.bool_]) -> "_AreaSums":
-        table = np.zeros((mask.shape[0] + 1, mask.shape[1] + 1), np.int64)
-        np.cumsum(mask, axis=0, dtype=np.int64, out=table[1:, 1:])
+        counts = np.int32 if mask.size <= np.iinfo(np.int32).max else np.int64
+        table = np.zeros((mask.shape[0] + 1, mask.shape[1] + 1), counts)
+        np.cumsum(mask, axis=0, dtype=counts, out=table[1:, 1:])
         np.cumsum(table[1:, 1:], axis=1, out=table[1:, 1:])
         return cls(table)
 

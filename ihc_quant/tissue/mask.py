@@ -4,7 +4,8 @@ Decided by absolute measures relative to empty glass, never by a threshold that 
 without background is tissue from edge to edge, and a blank one holds none, and neither has two modes to split. A place
 is tissue where it absorbs light *and* shows colour or structure. Empty glass has neither, haze and glue absorb evenly
 and without structure, grey fill absorbs without either. Two sets of cuts (hysteresis) keep pale tissue that hangs
-together with tissue beyond doubt.
+together with tissue beyond doubt. Both are read after a blur, which widens tissue by several µm; so the border is set
+last, by the density of the pixels themselves.
 """
 
 from dataclasses import dataclass
@@ -14,10 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ihc_quant.domain.geometry import Grid
-from ihc_quant.stain.density import averaged, optical_density, require_rgb
+from ihc_quant.stain.density import White, averaged, optical_density, require_rgb
 from ihc_quant.stain.estimate import estimate_white_point
 from ihc_quant.tissue.fragments import fill_holes, number_fragments
 from ihc_quant.tissue.map import TissueMap
+from ihc_quant.tissue.smoothing import smoothed
+
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,14 @@ class TissueSettings:
         Strong area that weak tissue must hang together with, a few lymphocytes; a lone pixel of JPEG noise on a pen
         line is no proof of tissue. In pictures too small for it, ``speck_share`` of the picture.
     hole_um2 : float
-        Holes up to this size are filled: lumens of capillaries, cracks, unstained nuclei. Fat cells stay holes.
+        Holes up to this size are filled: lumens of capillaries, cracks, unstained nuclei. Fat cells, 50 µm wide and
+        more, stay holes.
+    border_um : float
+        Within this distance of its border a mask is judged again, pixel by pixel without a blur; the blur and the
+        window of the texture do not carry tissue farther out.
+    border_od : float
+        There a pixel is tissue from this mean density on, or from half of that of the tissue around it where that is
+        less. Tissue of 0.1 reaches it where it fills a fifth of a pixel; a pixel with a nucleus in it always does.
     speck_um2 : float
         Fragments with less tissue are dropped as dust, unless they fill ``speck_share`` of a picture.
     speck_share : float
@@ -78,13 +89,16 @@ class TissueSettings:
     even_texture: float = 0.004
     dark_od: float = 0.3
     seed_um2: float = 400.0
-    hole_um2: float = 5_000.0
+    hole_um2: float = 2_000.0
+    border_um: float = 10.0
+    border_od: float = 0.02
     speck_um2: float = 10_000.0
     speck_share: float = 0.1
     gap_um: float = 150.0
 
     def __post_init__(self) -> None:
-        for name in ("working_um", "colour_blur_um", "texture_window_um", "weak_od", "weak_texture", "even_texture"):
+        lengths = ("working_um", "colour_blur_um", "texture_window_um", "border_um")
+        for name in (*lengths, "weak_od", "weak_texture", "even_texture", "border_od"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is above 0, got {getattr(self, name)}")
         if self.strong_od < self.weak_od or self.strong_texture < self.weak_texture:
@@ -124,8 +138,9 @@ def find_tissue(overview: NDArray[np.uint8], grid: Grid, settings: TissueSetting
         raise ValueError(f"an overview has shape (H, W, 3), got {overview.shape}")
     factor = max(1, int(settings.working_um / grid.pixel_um + 1e-6))
     working, working_um = averaged(overview, factor), grid.pixel_um * factor
-    mask = _tissue_pixels(working, working_um, settings)
-    mask = fill_holes(mask, settings.hole_um2 / working_um**2)
+    white = estimate_white_point(working, working_um).rgb
+    mask = fill_holes(_tissue_pixels(working, white, working_um, settings), settings.hole_um2 / working_um**2)
+    mask = _with_its_border(mask, working, white, working_um, settings)
     fragments = number_fragments(
         mask,
         gap_px=settings.gap_um / working_um,
@@ -136,26 +151,65 @@ def find_tissue(overview: NDArray[np.uint8], grid: Grid, settings: TissueSetting
     return TissueMap(np.ascontiguousarray(full), grid)
 
 
-def _tissue_pixels(rgb: NDArray[np.uint8], pixel_um: float, settings: TissueSettings) -> NDArray[np.bool_]:
+STRIP_PX = 256
+"""Rows of an overview that are judged at once: on a whole glass the densities alone would take a gigabyte."""
+
+
+def _tissue_pixels(rgb: NDArray[np.uint8], white: White, pixel_um: float, settings: TissueSettings) -> Mask:
     """Return the mask by hysteresis: weak pixels that hang together with a strong one."""
-    density = optical_density(rgb, estimate_white_point(rgb, pixel_um).rgb)
+    weak, strong = np.empty(rgb.shape[:2], np.bool_), np.empty(rgb.shape[:2], np.bool_)
+    beyond = int(4 * settings.colour_blur_um / pixel_um + settings.texture_window_um / pixel_um) + 4
+    for start in range(0, len(rgb), STRIP_PX):
+        first, end = max(0, start - beyond), start + STRIP_PX
+        inside = slice(start - first, end - first)
+        both = _weak_and_strong(optical_density(rgb[first : end + beyond], white), pixel_um, settings)
+        weak[start:end], strong[start:end] = (each[inside] for each in both)
+    strong &= weak
+    count, labels = cv2.connectedComponents(weak.astype(np.uint8), connectivity=8)
+    seeds = np.bincount(labels[strong], minlength=count)
+    keep = seeds >= max(1.0, min(settings.seed_um2 / pixel_um**2, settings.speck_share * weak.size))
+    keep[0] = False
+    return np.asarray(keep[labels], np.bool_)
+
+
+def _weak_and_strong(density: NDArray[np.float32], pixel_um: float, settings: TissueSettings) -> tuple[Mask, Mask]:
+    """Return which pixels reach the weak cuts, and which the strong ones."""
     blurred = _blurred(density, settings.colour_blur_um / pixel_um)
     red, green, blue = (blurred[..., channel] for channel in range(3))
     mean = (red + green + blue) / np.float32(3)
     chroma = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
-    texture = _texture(
-        (density[..., 0] + density[..., 1] + density[..., 2]) / np.float32(3), settings.texture_window_um / pixel_um
-    )
+    texture = _texture(_mean(density), settings.texture_window_um / pixel_um)
     weak = (mean >= settings.weak_od) & (texture >= settings.weak_texture)
     strong = (mean >= settings.strong_od) & (texture >= settings.strong_texture)
     strong &= chroma >= np.maximum(settings.strong_chroma, settings.strong_colour * mean)
     weak |= mean >= settings.dark_od
     weak |= (mean >= settings.even_od) & (texture >= settings.even_texture) & (chroma >= settings.even_chroma)
-    _, labels = cv2.connectedComponents(weak.astype(np.uint8), connectivity=8)
-    seeds = np.bincount(labels[strong & weak], minlength=int(labels.max()) + 1)
-    keep = seeds >= max(1.0, min(settings.seed_um2 / pixel_um**2, settings.speck_share * weak.size))
-    keep[0] = False
-    return np.asarray(keep[labels], np.bool_)
+    return weak, strong
+
+
+def _with_its_border(
+    mask: Mask, rgb: NDArray[np.uint8], white: White, pixel_um: float, settings: TissueSettings
+) -> Mask:
+    """Return the mask without the places along its border that only a blur made tissue; no deeper than border_um."""
+    reach = max(1, round(settings.border_um / pixel_um))
+    # As OpenCV erodes, the border of the image is no edge.
+    around = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
+    core = cv2.erode(mask.astype(np.uint8), around) > 0
+    kept, sigma_px = core, max(settings.border_um / pixel_um, 0.5)
+    beyond = int(4 * sigma_px) + 4
+    for start in range(0, len(rgb), STRIP_PX):
+        first, end = max(0, start - beyond), start + STRIP_PX
+        inside, there = slice(start - first, end - first), mask[first : end + beyond]
+        density = _mean(optical_density(rgb[first : end + beyond], white))
+        half = smoothed(density, there, sigma_px) / 2
+        filled = density >= np.minimum(half, np.float32(settings.border_od))
+        kept[start:end] |= (there & filled)[inside]
+    return fill_holes(kept, settings.hole_um2 / pixel_um**2)
+
+
+def _mean(density: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the mean density of the three channels."""
+    return np.asarray((density[..., 0] + density[..., 1] + density[..., 2]) / np.float32(3), np.float32)
 
 
 def _blurred(density: NDArray[np.float32], sigma_px: float) -> NDArray[np.float32]:
