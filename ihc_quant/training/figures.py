@@ -238,7 +238,9 @@ def _spread(errors: Sequence[float]) -> float:
 
 
 def _figures(detection: Detection) -> dict[str, float | int | None]:
-    ratios = {"f1": detection.f1, "precision": detection.precision, "recall": detection.recall}
+    # Where no such cell is marked, one false one would make F1 0: as a verdict on the network that says nothing.
+    f1 = None if detection.recall is None else detection.f1
+    ratios = {"f1": f1, "precision": detection.precision, "recall": detection.recall}
     return {name: _rounded(ratio, 4) for name, ratio in ratios.items()} | asdict(detection)
 
 

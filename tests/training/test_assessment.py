@@ -231,6 +231,13 @@ def test_each_field_is_called_at_its_own_threshold(fields: list[TrainingField]) 
     assert both["positive"]["fn"] == both["positive"]["tp"]
 
 
+def test_where_no_positive_cell_is_marked_false_ones_give_no_f1(fields: list[TrainingField]) -> None:
+    unmarked = replace(fields[0], calls=np.zeros_like(fields[0].calls))
+    figures = held_out_figures(judge(run_network(Oracle(fields), [unmarked]), 0.5, QUICK_POINT))["cd138"]["positive"]
+    assert figures["fp"] > 0
+    assert (figures["f1"], figures["precision"], figures["recall"]) == (None, 0, None)
+
+
 def trained(folder: Path, split: Split, settings: dict[str, float]) -> Trained:
     folder.mkdir(parents=True, exist_ok=True)
     save_arrays(arrays_of(CellNetwork(Architecture()).state_dict()), folder / "best.safetensors")
