@@ -28,15 +28,13 @@ from ihc_quant.synthetic.population import (
 )
 from ihc_quant.synthetic.section import cut
 from ihc_quant.synthetic.texture import smooth_noise
+from ihc_quant.synthetic.visibility import can_be_seen, nuclear_contrast, owner_sums, shown_nuclei
 
 SAMPLE_SEEDS = range(900_000_000, 900_001_000)
 """Seeds kept for the sample slides; no training field is painted from them."""
 
 _PLAN_PIXEL_UM = 2.0
 _MARGIN_UM = 12.0
-_LEAST_LABEL_UM2 = 4.0
-"""Nuclei that show less of themselves than this carry no label."""
-
 _FAINTEST_OD = 0.13
 """No positive cell of a training field stains more faintly: a label must be something that can be seen."""
 
@@ -69,7 +67,8 @@ class PaintedField:
     ----------
     rgb : ndarray of uint8, (H, W, 3)
     labels : ndarray of int32, (H, W)
-        Nucleus i + 1 covers the pixels of that value; 0 is background.
+        Nucleus i + 1 covers the pixels of that value; 0 is background. Nuclei that cannot be seen
+        (``visibility.can_be_seen``) carry no label.
     positive : ndarray of bool, (n,)
         Whether nucleus i belongs to a cell that carries the marker.
     centres_px : ndarray of float64, (n, 2)
@@ -157,11 +156,14 @@ def paint_training_field(seed: int, size_px: int, *, pixel_um: float = 0.5, look
         owner = owner[1::2, 1::2]
     if rng.random() < 0.7:
         rgb = _through_jpeg(rgb, int(rng.integers(45, 95)))
-    counted = section.counted
-    least = _LEAST_LABEL_UM2 / pixel_um**2
-    return _field(
-        np.ascontiguousarray(rgb, np.uint8), owner, counted, strength > 0, section.cells.kind, least, pixel_um
-    )
+    rgb, n = np.ascontiguousarray(rgb, np.uint8), section.cells.size
+    shown = shown_nuclei(owner_sums(owner, n), pixel_um)
+    contrast = nuclear_contrast(rgb, pixel_um, look.white, shown.x_um, shown.y_um)
+    rows = np.flatnonzero(section.counted & can_be_seen(shown, contrast, strength > 0))
+    number = np.zeros(n + 1, np.int32)
+    number[rows] = np.arange(1, len(rows) + 1)
+    centres_px = np.stack([shown.x_um[rows], shown.y_um[rows]], axis=1) / pixel_um
+    return PaintedField(rgb, number[owner], strength[rows] > 0, centres_px, section.cells.kind[rows], pixel_um)
 
 
 def _scatter_grains(pigment: Pigment, pixel_um: float, rng: np.random.Generator) -> None:
@@ -184,31 +186,6 @@ def _through_jpeg(rgb: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
     picture = cv2.imdecode(coded, cv2.IMREAD_COLOR)
     assert picture is not None
     return np.asarray(picture[..., ::-1], np.uint8)
-
-
-def _field(
-    rgb: NDArray[np.uint8],
-    owner: NDArray[np.int32],
-    counted: NDArray[np.bool_],
-    positive: NDArray[np.bool_],
-    kind: NDArray[np.uint8],
-    least_px: float,
-    pixel_um: float,
-) -> PaintedField:
-    """Give a number to the nuclei that count and show enough of themselves."""
-    n = len(counted)
-    height, width = owner.shape
-    area = np.bincount(owner.ravel() + 1, minlength=n + 1)[1:]
-    rows = np.flatnonzero(counted & (area >= max(1.0, least_px)))
-    number = np.zeros(n + 1, np.int32)
-    number[rows] = np.arange(1, len(rows) + 1)
-    labels = number[owner]
-    x = np.broadcast_to(np.arange(width) + 0.5, owner.shape)
-    y = np.broadcast_to(np.arange(height)[:, None] + 0.5, owner.shape)
-    centres = np.stack(
-        [np.bincount(labels.ravel(), axis.ravel(), len(rows) + 1)[1:] / area[rows] for axis in (x, y)], axis=1
-    )
-    return PaintedField(rgb, labels, positive[rows], centres, kind[rows], pixel_um)
 
 
 def _draw_plan(side_um: float, rng: np.random.Generator) -> Plan:

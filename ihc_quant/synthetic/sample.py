@@ -22,6 +22,7 @@ from ihc_quant.synthetic.plan import Plan, Region
 from ihc_quant.synthetic.population import MARKERS, Population, populate
 from ihc_quant.synthetic.section import Section, cut
 from ihc_quant.synthetic.texture import smooth_noise
+from ihc_quant.synthetic.visibility import ShownNuclei, can_be_seen, nuclear_contrast, owner_sums, shown_nuclei
 
 SECTION_UM = 4.0
 """Thickness of every sample section."""
@@ -84,6 +85,8 @@ class PaintedSection:
         Cells in the slide's plane: x and y in µm from the corner of level-0 pixel (0, 0).
     carries : ndarray of bool, (n,)
         Which cells carry the section's marker.
+    visible : ndarray of bool, (n,)
+        Which of the cells that count a reader of the picture could mark, by ``visibility.can_be_seen``.
     rgb : ndarray of uint8, (H, W, 3)
         At ``PIXEL_UM``.
     """
@@ -92,6 +95,7 @@ class PaintedSection:
     index: int
     section: Section
     carries: NDArray[np.bool_]
+    visible: NDArray[np.bool_]
     rgb: NDArray[np.uint8]
 
 
@@ -151,13 +155,15 @@ def paint_biopsy(biopsy: Biopsy, *, workers: int = 2) -> Iterator[PaintedSection
         section = cut(biopsy.population, _FIRST_UM + index * SECTION_UM, SECTION_UM)
         strength = section.cells.strength[:, index]
         look = sample_look(marker, biopsy.site)
-        rgb = _paint(biopsy, section, strength, look, (shift_um[0], shift_um[1]), index, workers)
+        rgb, shown = _paint(biopsy, section, strength, look, (shift_um[0], shift_um[1]), index, workers)
         cells = section.cells
         x_um, y_um = cells.x_um + np.float32(shift_um[0]), cells.y_um + np.float32(shift_um[1])
         on_glass = (x_um >= 0) & (x_um < biopsy.size_um[0]) & (y_um >= 0) & (y_um < biopsy.size_um[1])
         section = replace(section, counted=section.counted & on_glass)
-        moved = replace(cells, x_um=x_um, y_um=y_um)
-        yield PaintedSection(marker, index + 1, replace(section, cells=moved), cells.carries[:, index], rgb)
+        moved, carries = replace(cells, x_um=x_um, y_um=y_um), cells.carries[:, index]
+        contrast = nuclear_contrast(rgb, PIXEL_UM, look.white, shown.x_um, shown.y_um)
+        visible = section.counted & can_be_seen(shown, contrast, carries)
+        yield PaintedSection(marker, index + 1, replace(section, cells=moved), carries, visible, rgb)
 
 
 def _paint(
@@ -168,8 +174,8 @@ def _paint(
     shift_um: tuple[float, float],
     index: int,
     workers: int,
-) -> NDArray[np.uint8]:
-    """Paint a whole section in bands, so that memory stays bounded."""
+) -> tuple[NDArray[np.uint8], ShownNuclei]:
+    """Paint a whole section in bands, so that memory stays bounded; return what shows of each nucleus as well."""
     width, height = (round(side / PIXEL_UM) for side in biopsy.size_um)
     dx, dy = (round(value / PIXEL_UM) for value in shift_um)
     reach = int(np.ceil(REACH_UM / PIXEL_UM))
@@ -178,7 +184,7 @@ def _paint(
     focus = np.clip(0.35 + 0.4 * smooth_noise(rng, (height // coarse + 3, width // coarse + 3), 8), 0, 1)
     rgb = np.empty((height, width, 3), np.uint8)
 
-    def paint_band(top: int) -> None:
+    def paint_band(top: int) -> NDArray[np.int64]:
         bottom = min(height, top + _BAND_PX)
         box = GridBox(-dx - reach, top - dy - reach, width - dx + reach, bottom - dy + reach)
         pigment = lay_pigment(section, biopsy.plan, strength, look, box, PIXEL_UM, noise_origin_um=(0.0, 90.0 * index))
@@ -188,8 +194,10 @@ def _paint(
         blur = np.asarray(cv2.remap(focus, at[0], at[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
         picture = photograph(pigment, look, blur, PIXEL_UM, np.random.default_rng([biopsy.seed, index, 2, top]))
         rgb[top:bottom] = picture[reach:-reach, reach:-reach]
+        return owner_sums(pigment.owner[reach:-reach, reach:-reach], section.cells.size, top)
 
+    sums = np.zeros((3, section.cells.size), np.int64)
     with ThreadPoolExecutor(workers) as pool:
-        for _ in pool.map(paint_band, range(0, height, _BAND_PX)):
-            pass
-    return rgb
+        for part in pool.map(paint_band, range(0, height, _BAND_PX)):
+            sums += part
+    return rgb, shown_nuclei(sums, PIXEL_UM)

@@ -6,11 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ihc_quant.synthetic.population import Population, select
-
-VISIBLE_PROFILE_UM = 3.0
-"""A cell counts in a section if the largest nuclear profile inside it is at least this wide (area-equivalent, µm). A
-nucleus whose centre lies in the section shows its full width and so always counts. Our judgement: smaller caps are what
-a reader passes over."""
+from ihc_quant.synthetic.visibility import VISIBLE_PROFILE_UM
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +28,8 @@ class Section:
     diameter_um : ndarray of float32, (n,)
         Area-equivalent width of the nuclear profile.
     counted : ndarray of bool, (n,)
-        Whether the truth counts the cell in this section, by ``VISIBLE_PROFILE_UM``.
+        Whether the section holds enough of the nucleus for it to be seen if nothing hides it: its largest profile
+        inside is at least ``VISIBLE_PROFILE_UM`` wide. A nucleus whose centre lies in the section shows its full width.
     """
 
     cells: Population

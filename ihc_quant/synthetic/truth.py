@@ -5,11 +5,11 @@ from numpy.typing import NDArray
 
 from ihc_quant.synthetic.population import KIND_NAMES, LYMPHOCYTE, MARKERS
 from ihc_quant.synthetic.sample import SECTION_UM, Biopsy, PaintedSection
-from ihc_quant.synthetic.section import VISIBLE_PROFILE_UM
+from ihc_quant.synthetic.visibility import FAINTEST_CONTRAST_OD, VISIBLE_PROFILE_UM
 
 
 def cell_columns(painted: PaintedSection) -> dict[str, NDArray[np.generic]]:
-    """Return the table of the cells that count in a section, one row a cell.
+    """Return the table of the cells that lie in a section, one row a cell.
 
     Parameters
     ----------
@@ -19,7 +19,8 @@ def cell_columns(painted: PaintedSection) -> dict[str, NDArray[np.generic]]:
     -------
     dict of str to ndarray, (n,)
         ``x_um`` and ``y_um`` (float32, from the corner of level-0 pixel (0, 0)), ``diameter_um`` (float32, of the
-        visible nuclear profile), ``kind`` (str), ``positive`` (bool), ``strength`` (float32, 0 where negative).
+        nuclear profile), ``kind`` (str), ``positive`` (bool), ``strength`` (float32, 0 where negative), ``visible``
+        (bool, whether a reader of the picture could mark it).
     """
     rows = painted.section.counted
     cells = painted.section.cells
@@ -31,27 +32,30 @@ def cell_columns(painted: PaintedSection) -> dict[str, NDArray[np.generic]]:
         "kind": np.array(KIND_NAMES)[cells.kind[rows]],
         "positive": painted.carries[rows],
         "strength": cells.strength[rows, marker],
+        "visible": painted.visible[rows],
     }
 
 
 def section_facts(biopsy: Biopsy, painted: PaintedSection) -> dict[str, object]:
-    """Return what is true of one section: counts, fraction and density over the whole tissue and over lymphocytes."""
-    rows = painted.section.counted
-    positive = painted.carries & rows
-    lymphocytes = rows & (painted.section.cells.kind == LYMPHOCYTE)
-    area_mm2 = biopsy.tissue_um2 / 1e6
+    """Return what is true of one section: of the cells that can be seen, and of all that lie in it."""
+    present = painted.section.counted
+    seen, positive = painted.visible, painted.visible & painted.carries
+    lymphocytes = seen & (painted.section.cells.kind == LYMPHOCYTE)
     return {
         "marker": painted.marker,
         "section_index": painted.index,
         "z_um": painted.section.z_um,
         "thickness_um": painted.section.thickness_um,
-        "cells": int(rows.sum()),
+        "cells": int(seen.sum()),
         "positive": int(positive.sum()),
-        "fraction_positive": float(positive.sum() / rows.sum()),
-        "positive_per_mm2": float(positive.sum() / area_mm2),
+        "fraction_positive": float(positive.sum() / seen.sum()),
+        "positive_per_mm2": float(positive.sum() / (biopsy.tissue_um2 / 1e6)),
         "positive_per_mm2_without_fat": float(positive.sum() / (biopsy.tissue_without_fat_um2 / 1e6)),
         "lymphocytes": int(lymphocytes.sum()),
         "lymphocytes_positive": int((positive & lymphocytes).sum()),
+        "cells_present": int(present.sum()),
+        "positive_present": int((painted.carries & present).sum()),
+        "fraction_positive_present": float((painted.carries & present).sum() / present.sum()),
     }
 
 
@@ -80,7 +84,11 @@ def biopsy_facts(biopsy: Biopsy, sections: list[dict[str, object]]) -> dict[str,
         "tissue_area_um2": biopsy.tissue_um2,
         "tissue_area_without_fat_um2": biopsy.tissue_without_fat_um2,
         "section_thickness_um": SECTION_UM,
-        "counting_rule": f"the nuclear profile inside the section is at least {VISIBLE_PROFILE_UM} um wide",
+        "counting_rule": (
+            f"the part of the nuclear profile that shows is at least {VISIBLE_PROFILE_UM} um wide, and the cell is "
+            f"positive or its nucleus exceeds what lies around it by {FAINTEST_CONTRAST_OD} of hematoxylin density"
+        ),
+        "present_rule": f"the nuclear profile inside the section is at least {VISIBLE_PROFILE_UM} um wide",
         "cells_in_slab": biopsy.population.size,
         "slab_depth_um": biopsy.depth_um,
         "fraction_in_slab": {marker: float(carries[:, column].mean()) for column, marker in enumerate(MARKERS)},

@@ -41,9 +41,10 @@ def test_manifest_slides_and_truth_agree(written: Path, shipped: bool) -> None:
             assert float(slide.properties["openslide.mpp-x"]) == pytest.approx(0.25, rel=1e-6)
             width, height = slide.dimensions
         table = pq.read_table(folder / "truth" / f"{row['slide_id']}.parquet")
-        assert table.num_rows == sections[row["slide_id"]]["cells"]
-        x_um, y_um, positive = (table[name].to_numpy() for name in ("x_um", "y_um", "positive"))
-        assert positive.sum() == sections[row["slide_id"]]["positive"]
+        truth = sections[row["slide_id"]]
+        x_um, y_um, positive, visible = (table[name].to_numpy() for name in ("x_um", "y_um", "positive", "visible"))
+        assert (table.num_rows, visible.sum()) == (truth["cells_present"], truth["cells"])
+        assert (positive.sum(), positive[visible].sum()) == (truth["positive_present"], truth["positive"])
         assert x_um.min() >= 0
         assert x_um.max() <= width * 0.25
         assert y_um.max() <= height * 0.25

@@ -6,8 +6,9 @@ import pytest
 from ihc_quant.synthetic.field import SAMPLE_SEEDS
 from ihc_quant.synthetic.population import LYMPHOCYTE, MARKERS
 from ihc_quant.synthetic.sample import Biopsy, PaintedSection, grow_biopsy, paint_biopsy
-from ihc_quant.synthetic.section import VISIBLE_PROFILE_UM, cut
+from ihc_quant.synthetic.section import cut
 from ihc_quant.synthetic.truth import biopsy_facts, cell_columns, section_facts
+from ihc_quant.synthetic.visibility import VISIBLE_PROFILE_UM
 
 SEED = SAMPLE_SEEDS.start + 500
 
@@ -63,8 +64,12 @@ def test_no_lymphocyte_carries_both_cd4_and_cd8(node: Biopsy) -> None:
 def test_truth_agrees_with_itself_and_with_the_picture(node: Biopsy, painted: PaintedSection) -> None:
     columns = cell_columns(painted)
     facts = section_facts(node, painted)
-    assert facts["cells"] == len(columns["x_um"])
-    assert facts["positive"] == int(columns["positive"].sum())
+    assert facts["cells_present"] == len(columns["x_um"])
+    assert facts["positive_present"] == int(columns["positive"].sum())
+    positive, visible = (np.asarray(columns[name], np.bool_) for name in ("positive", "visible"))
+    assert facts["cells"] == int(visible.sum())
+    assert facts["positive"] == int((positive & visible).sum())
+    assert 0.9 <= visible.mean() < 1
     assert np.array_equal(np.asarray(columns["strength"], np.float32) > 0, columns["positive"])
     column, row = (np.asarray(columns[name], np.float64) / 0.25 for name in ("x_um", "y_um"))
     at_cells = painted.rgb[row.astype(int), column.astype(int)].mean()
