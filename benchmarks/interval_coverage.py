@@ -1,9 +1,12 @@
-"""How often intervals hold the truth: simulated sections of 4 to 100 blocks whose percentage and density are known.
+"""How often intervals hold the truth: simulated sections of 4 to 100 blocks whose figures are known.
 
 Sections of 100 blocks are simulated (``point_patterns.py``) at three strengths of clustering and cut into blocks;
 smaller sections are corners of these. Each is scored by the product's own functions. Bars: the block bootstrap holds
 the truth in 92 to 97 % of the sections from 20 blocks on, and in 90 % or more wherever the report does not call it
 unreliable. Intervals that take cells as independent stand beside it.
+
+Pairs of independent sections show the same of a ratio of densities (``ratio_coverage.py``), and all windows of a
+section the same of its hot spot (``hot_spot_coverage.py``).
 
 Sections of few positive cells are simulated too: where none is positive the truth may lie above the upper limit in
 2.5 % of all sections.
@@ -17,19 +20,18 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from point_patterns import CELLS_PER_MM2, CLUSTERINGS, PIXEL_UM, Clustering, Section, simulate_sections
+from hot_spot_coverage import hot_spot_bars, hot_spot_rows
+from point_patterns import CELLS_PER_MM2, CLUSTERINGS, SHARES_OF_POSITIVE, Clustering, Section, simulate_sections
+from ratio_coverage import PAIRS, ratio_rows
+from simulated_blocks import GRIDS, SIDE_BLOCKS, blocks_of, corner, percent_held, tissue_of_all
 from tables import Bar, markdown_table
 
 from ihc_quant.domain.score import Interval
-from ihc_quant.scoring.blocks import BLOCK_UM, BlockCounts, TissueBlocks, count_blocks, cut_blocks
+from ihc_quant.scoring.blocks import BLOCK_UM, BlockCounts
 from ihc_quant.scoring.bootstrap import BOOTSTRAP_DRAWS, FEWEST_BLOCKS, MIN_BLOCKS, block_intervals
-from ihc_quant.scoring.intervals import garwood_interval, wilson_interval
-
-GRIDS = ((2, 2), (1, 5), (2, 3), (2, 4), (2, 5), (3, 5), (4, 5), (5, 6), (5, 10), (10, 10))
-"""Rows and columns of blocks of the sections."""
+from ihc_quant.scoring.intervals import garwood_interval, grade_interval, wilson_interval
 
 FRACTIONS = (0.1, 0.4)
-SIDE_BLOCKS = 10
 SEED = 1998
 BAR_FROM_BLOCKS = 20
 
@@ -42,46 +44,40 @@ ABOVE_PERCENT = 2.5
 LOW_PERCENT, HIGH_PERCENT, UNRELIABLE_BELOW_PERCENT = 92.0, 97.0, 90.0
 
 
-def tissue_of_all() -> TissueBlocks:
-    """Return the blocks of a section that is tissue from edge to edge."""
-    side = round(SIDE_BLOCKS * BLOCK_UM / PIXEL_UM)
-    return cut_blocks(np.ones((side, side), np.int16), PIXEL_UM)
-
-
-def blocks_of(section: Section, tissue: TissueBlocks) -> BlockCounts:
-    """Count the cells of a section in blocks; positive ones as 1+."""
-    fragment = np.ones(len(section.x_um), np.int16)
-    return count_blocks(section.x_um, section.y_um, fragment, section.positive.astype(np.int8), tissue)
-
-
-def corner(blocks: BlockCounts, rows: int, cols: int) -> BlockCounts:
-    """Return the first rows and columns of blocks, a smaller section."""
-    if blocks.row is None or blocks.col is None:
-        raise ValueError("blocks without places have no corner")
-    kept = (blocks.row < rows) & (blocks.col < cols)
-    return BlockCounts(
-        blocks.fragment[kept], blocks.grades[kept], blocks.area_um2[kept], blocks.row[kept], blocks.col[kept]
-    )
+OF_BLOCKS = ("percentage", "density", "H-score", "3+ share", "all cells")
+"""Figures whose intervals take blocks as the units, and have to keep the bars."""
 
 
 def intervals_of(blocks: BlockCounts, draws: int) -> dict[str, Interval | None]:
-    """Return all intervals of the percentage and the density of a section."""
+    """Return all intervals of the figures of a section."""
     total = blocks.total()
     spatial = block_intervals(blocks, draws=draws)
+    grades = (total.negative, total.one_plus, total.two_plus, total.three_plus)
     return {
         "percentage": spatial.fraction,
         "Wilson": wilson_interval(total.positive, total.total) if total.total else None,
         "density": spatial.density_per_mm2,
         "Poisson": garwood_interval(total.positive, total.area_um2 / 1e6),
+        "H-score": spatial.h_score,
+        "grades joined": grade_interval(grades) if total.total else None,
+        "3+ share": spatial.grades[2],
+        "all cells": spatial.cell_density_per_mm2,
     }
+
+
+def truth_of(fraction: float) -> dict[str, float]:
+    """Return what each interval should hold."""
+    truth = dict.fromkeys(("percentage", "Wilson"), fraction)
+    truth |= dict.fromkeys(("density", "Poisson"), fraction * CELLS_PER_MM2)
+    truth |= dict.fromkeys(("H-score", "grades joined"), 100 * fraction * sum(SHARES_OF_POSITIVE))
+    return truth | {"3+ share": fraction * SHARES_OF_POSITIVE[2], "all cells": CELLS_PER_MM2}
 
 
 def coverage_rows(
     clustering: Clustering, fraction: float, sections: Iterable[Section], draws: int
 ) -> list[dict[str, Any]]:
     """Return a row for each size of section: how often each interval held the truth, in percent."""
-    truth = {"percentage": fraction, "Wilson": fraction}
-    truth |= dict.fromkeys(("density", "Poisson"), fraction * CELLS_PER_MM2)
+    truth = truth_of(fraction)
     tissue = tissue_of_all()
     held: dict[tuple[tuple[int, int], str], list[bool | None]] = {}
     for section in sections:
@@ -94,7 +90,7 @@ def coverage_rows(
     rows = []
     for rows_of, cols in GRIDS:
         row: dict[str, Any] = {"clustering": clustering.name, "true %": f"{100 * fraction:g}", "blocks": rows_of * cols}
-        row |= {name: _percent(held[(rows_of, cols), name]) for name in truth}
+        row |= {name: percent_held(held[(rows_of, cols), name]) for name in truth}
         none = [answer is None for answer in held[(rows_of, cols), "percentage"]]
         rows.append(row | {"no interval": round(100 * sum(none) / len(none), 1)})
     return rows
@@ -131,22 +127,17 @@ def rare_rows(clustering: Clustering, fraction: float, sections: Iterable[Sectio
             row[f"{name}: truth above"] = round(100 * float(np.sum(highs < fraction)) / number, 1)
         answers = held[rows_of, cols]
         row["few blocks"] = round(100 * sum(few for few, _ in answers) / number, 1)
-        row["few blocks: held"] = _percent([answer for few, answer in answers if few])
-        row["held"] = _percent([answer for _, answer in answers])
+        row["few blocks: held"] = percent_held([answer for few, answer in answers if few])
+        row["held"] = percent_held([answer for _, answer in answers])
         rows.append(row)
     return rows
 
 
-def _percent(held: Sequence[bool | None]) -> float | None:
-    """Return in how many percent an interval that there was held the truth."""
-    told = [answer for answer in held if answer is not None]
-    return round(100 * sum(told) / len(told), 1) if told else None
-
-
 def bars_of(rows: Sequence[dict[str, Any]]) -> list[Bar]:
     """Return whether the block bootstrap keeps its bars."""
-    judged = [row[name] for row in rows for name in ("percentage", "density") if row["blocks"] >= BAR_FROM_BLOCKS]
-    trusted = [row[name] for row in rows for name in ("percentage", "density") if row["blocks"] >= MIN_BLOCKS]
+    names = [name for name in (*OF_BLOCKS, "ratio") if name in rows[0]]
+    judged = [row[name] for row in rows for name in names if row["blocks"] >= BAR_FROM_BLOCKS]
+    trusted = [row[name] for row in rows for name in names if row["blocks"] >= MIN_BLOCKS]
     return [
         Bar(f"lowest coverage from {BAR_FROM_BLOCKS} blocks on, %", min(judged), LOW_PERCENT, at_most=False),
         Bar(f"highest coverage from {BAR_FROM_BLOCKS} blocks on, %", max(judged), HIGH_PERCENT),
@@ -186,7 +177,7 @@ def main() -> None:
     )
     options = parser.parse_args()
     side_um = SIDE_BLOCKS * BLOCK_UM
-    rows, rare = [], []
+    rows, rare, ratios, spots = [], [], [], []
     for clustering in (*CLUSTERINGS, ALL_OR_NOTHING):
         if options.only not in (None, clustering.name):
             continue
@@ -194,20 +185,36 @@ def main() -> None:
             sections = simulate_sections(clustering, fraction, options.patterns, side_um=side_um, seed=options.seed)
             rows += coverage_rows(clustering, fraction, sections, options.draws)
             print(markdown_table(clustering.name, [], rows[-len(GRIDS) :]), file=sys.stderr, flush=True)
+            spots.append(hot_spot_rows(clustering, fraction, options.patterns, options.seed))
+        for pair in PAIRS if clustering in CLUSTERINGS else ():
+            ratios += ratio_rows(clustering, pair, options.patterns, options.draws, options.seed)
+            print(markdown_table("ratio", [], ratios[-len(GRIDS) :]), file=sys.stderr, flush=True)
         for fraction in RARE_FRACTIONS:
             sections = simulate_sections(clustering, fraction, options.patterns, side_um=side_um, seed=options.seed)
             rare += rare_rows(clustering, fraction, sections, options.draws)
     bars = bars_of(rows) if rows else []
     if options.json:
-        told = [asdict(bar) | {"met": bar.met} for bar in (*bars, *rare_bars(rare))]
-        print(json.dumps({"rows": rows, "rare": rare, "bars": told}, indent=2))
+        judged = [*bars, *rare_bars(rare)] + (bars_of(ratios) + hot_spot_bars(spots) if ratios else [])
+        told = [asdict(bar) | {"met": bar.met} for bar in judged]
+        given = {"rows": rows, "ratios": ratios, "hot_spots": spots, "rare": rare, "bars": told}
+        print(json.dumps(given, indent=2))
         return
     notes = [
         f"Percent of sections whose interval holds the truth; {options.patterns} sections at each strength and "
-        f"percentage, {options.draws} draws, seed {options.seed}. *No interval*: percent of sections."
+        f"percentage, {options.draws} draws, seed {options.seed}. *No interval*: percent of sections. *Wilson*, "
+        "*Poisson* and *grades joined* take cells as independent; the others take blocks as the units."
     ]
     if rows:
         print(markdown_table("Coverage", notes, rows, bars))
+        notes = ["Ratio of the densities of two independent sections, as of CD4 and CD8; *Poisson* as above."]
+        print(markdown_table("Ratio of two sections", notes, ratios, bars_of(ratios)))
+        notes = [
+            "The highest expected density of any window of 0.2 mm² on sections of 100 blocks, percent of sections: how "
+            "often its interval held it; how often it lay above and below; how often the exact interval of the window "
+            "that was found held it, as if it had not been chosen. The median of what was found, and of either limit, "
+            "over the truth."
+        ]
+        print(markdown_table("Hot spot", notes, spots, hot_spot_bars(spots)))
     notes = [
         "Percent of sections without a positive cell; the median of their upper limits, %; percent of all sections in "
         "which none was positive and the truth lay above that limit. *Few blocks*: percent of sections in which "

@@ -6,9 +6,10 @@ positive with probability Φ(a + σ Z). Over all cells that is, since weighting 
 
     fraction = Φ((a + σ ρ s) / √(1 + σ²)),    density of positive cells = λ · fraction,
 
-and ``a`` is chosen so that the fraction is the one asked for. Both are the parameters that generate the section, not
-what one section happens to show. Patches above the mean of such a field are π √2 times its smoothing wide on a line
-(Rice 1945, 10.1002/j.1538-7305.1945.tb00453.x).
+and ``a`` is chosen so that the fraction is the one asked for. Cells are 2+ or more by a lower ``a``, which makes them
+half of the positive cells, and 3+ by one that makes them a fifth: the H-score is 100 (1 + 0.5 + 0.2) times the
+fraction. All are the parameters that generate the section, not what one section happens to show. Patches above the mean
+of such a field are π √2 times its smoothing wide on a line (Rice 1945, 10.1002/j.1538-7305.1945.tb00453.x).
 """
 
 import math
@@ -28,6 +29,9 @@ CELLS_PER_MM2 = 2000.0
 
 FIELDS_CORRELATED = 0.5
 """ρ: positive cells lie rather where cells are crowded, as in an infiltrate."""
+
+SHARES_OF_POSITIVE = (1.0, 0.5, 0.2)
+"""Cells of 1+, 2+ and 3+ or more, of the positive ones."""
 
 AT_ONCE = 50
 """Sections in memory at a time."""
@@ -74,12 +78,21 @@ class Section:
     Attributes
     ----------
     x_um, y_um : ndarray, shape (n,), float64
-    positive : ndarray, shape (n,), bool
+    grade : ndarray, shape (n,), int8
+        0 negative, 1 to 3.
+    expected : ndarray, shape (H, W), float32
+        Positive cells that each pixel of ``PIXEL_UM`` was to have, on average over what chance makes of the fields.
     """
 
     x_um: NDArray[np.float64]
     y_um: NDArray[np.float64]
-    positive: NDArray[np.bool_]
+    grade: NDArray[np.int8]
+    expected: NDArray[np.float32]
+
+    @property
+    def positive(self) -> NDArray[np.bool_]:
+        """Whether each cell (n,) is positive."""
+        return self.grade > 0
 
 
 def simulate_sections(
@@ -100,11 +113,12 @@ def simulate_sections(
         The same seed gives the same sections.
     """
     random = np.random.Generator(np.random.PCG64(seed))
+    grading = np.random.Generator(np.random.PCG64([seed, 1]))
     side = round(side_um / PIXEL_UM)
     mean_cells = CELLS_PER_MM2 * PIXEL_UM**2 / 1e6
     log_sd = math.sqrt(clustering.log_variance)
     shared_sd = math.sqrt(clustering.shared / (1 - clustering.shared))
-    offset = call_offset(clustering, fraction)
+    offsets = [call_offset(clustering, share * fraction) for share in SHARES_OF_POSITIVE]
     for begun in range(0, number, AT_ONCE):
         crowding, own = (
             smooth_fields(random, min(AT_ONCE, number - begun), side, clustering.smoothing_um / PIXEL_UM)
@@ -112,10 +126,10 @@ def simulate_sections(
         )
         calls = FIELDS_CORRELATED * crowding + math.sqrt(1 - FIELDS_CORRELATED**2) * own
         cells = mean_cells * np.exp(log_sd * crowding - log_sd**2 / 2)
-        chance = ndtr(offset + shared_sd * calls)
+        chance = ndtr(offsets[0] + shared_sd * calls)
         counts = random.poisson(np.stack([cells * (1 - chance), cells * chance], axis=1))
-        for of_section in counts:
-            yield _placed(random, of_section)
+        for of_section, expected, field in zip(counts, cells * chance, shared_sd * calls, strict=True):
+            yield _placed(random, grading, of_section, expected, [offset + field for offset in offsets])
 
 
 def call_offset(clustering: Clustering, fraction: float) -> float:
@@ -140,8 +154,19 @@ def smooth_fields(random: np.random.Generator, number: int, side: int, smoothing
     return fields
 
 
-def _placed(random: np.random.Generator, counts: NDArray[np.int64]) -> Section:
+def _placed(
+    random: np.random.Generator,
+    grading: np.random.Generator,
+    counts: NDArray[np.int64],
+    expected: NDArray[np.float32],
+    latent: list[NDArray[np.float32]],
+) -> Section:
     """Return cells at random places within their pixels; ``counts`` are (call, row, column)."""
     call, row, col = (np.repeat(place, counts[counts > 0]) for place in np.nonzero(counts))
     within = random.random((2, len(row)))
-    return Section((col + within[0]) * PIXEL_UM, (row + within[1]) * PIXEL_UM, call == 1)
+    positive = call == 1
+    reach = [ndtr(each[row[positive], col[positive]].astype(np.float64)) for each in latent]
+    drawn = grading.random(int(positive.sum())) * reach[0]
+    grade = np.zeros(len(call), np.int8)
+    grade[positive] = 1 + (drawn < reach[1]).astype(np.int8) + (drawn < reach[2]).astype(np.int8)
+    return Section((col + within[0]) * PIXEL_UM, (row + within[1]) * PIXEL_UM, grade, expected.astype(np.float32))

@@ -28,10 +28,11 @@ from ihc_quant.batch.tile_table import count_tiles
 from ihc_quant.domain.measurement_error import MeasurementError
 from ihc_quant.domain.outcome import DrawnBy, LeftOut, NoTissue, Scored, Shown, SlideOutcome
 from ihc_quant.domain.provenance import Provenance
+from ihc_quant.domain.sensitivity import HotSpot
 from ihc_quant.report.density_map import DensityMap
 from ihc_quant.scoring import proposed_infiltrate as proposing
 from ihc_quant.scoring.calls import CallRule
-from ihc_quant.scoring.hot_spot import find_hot_spot
+from ihc_quant.scoring.hot_spot import carry_hot_spot_error, find_hot_spot
 from ihc_quant.scoring.od_histogram import od_histogram
 from ihc_quant.scoring.score import ScoreSettings
 from ihc_quant.scoring.section_parts import Scoring, SectionParts, score_section
@@ -110,6 +111,7 @@ def _score(
             settings,
             errors_of(measurement.weights, rule),
             measurement.weights.uncertain if rule.mode == "network" else None,
+            rule,
         )
         parts = score_section(
             cells, placed.cells, placed.tissue, tissue.grid, kept.regions, measurement.fragments, scoring,
@@ -117,7 +119,7 @@ def _score(
         )  # fmt: skip
         save_blocks(folder, parts.blocks)
         section = section.with_proposed(parts.proposed)
-        outcome = _scored(measurement, rule, provenance, section, cells, parts, placed.left_out, kept)
+        outcome = _scored(measurement, rule, provenance, section, cells, parts, placed.left_out, kept, scoring)
     return outcome, section
 
 
@@ -178,6 +180,7 @@ def _scored(
     parts: SectionParts,
     left_out: tuple[LeftOut, ...],
     kept: KeptRegions,
+    scoring: Scoring,
 ) -> Scored:
     whole, *compartments = parts.parts
     chosen = section.cells
@@ -200,14 +203,29 @@ def _scored(
             measurement.weights.uncertain,
             whole.score.counts.area_um2,
         ),
-        hot_spot=find_hot_spot(
-            cells["x_um"][chosen],
-            cells["y_um"][chosen],
-            cells["positive"][chosen],
-            section.analysed,
-            section.tissue.grid.pixel_um,
-        ),
+        hot_spot=_hot_spot(section, cells, scoring),
         notes=tuple(_notes(measurement, parts, section.tissue.fragment_count)),
+    )
+
+
+def _hot_spot(section: Section, cells: Mapping[str, NDArray[Any]], scoring: Scoring) -> HotSpot:
+    chosen, settings = section.cells, scoring.settings
+    spot = find_hot_spot(
+        cells["x_um"][chosen],
+        cells["y_um"][chosen],
+        cells["positive"][chosen],
+        section.analysed,
+        section.tissue.grid.pixel_um,
+        level=settings.level,
+        seed=settings.seed,
+    )
+    return carry_hot_spot_error(
+        spot,
+        scoring.marker,
+        scoring.errors,
+        level=settings.level,
+        draws=settings.measurement_draws,
+        seed=settings.seed,
     )
 
 

@@ -184,14 +184,14 @@ def quality_notes(used: QualityUsed) -> Iterator[str]:
     ... )
     >>> used = QualityUsed(found=found, findings=QualityFindings(shares={"pen": 0.1, "fold": 0.02}))
     >>> list(quality_notes(used))
-    ['Quality control found fold (2.0 % of the tissue); it was told only, cells and area there were counted.']
+    ['Quality control found fold (2.0 % of the tissue); it was only reported: cells and area there were counted.']
     """
     silent = {CAUSE_WORDS[cause] for cause in (*used.excluded, Cause.EDGE)}
     told = {words: share for words, share in used.findings.shares.items() if words not in silent}
     if told:
         shares = ", ".join(f"{words} ({_percent(share)} of the tissue)" for words, share in told.items())
         it = "it was" if len(told) == 1 else "they were"
-        yield f"Quality control found {shares}; {it} told only, cells and area there were counted."
+        yield f"Quality control found {shares}; {it} only reported: cells and area there were counted."
     if used.findings.pen_on_glass_um2:
         yield f"Pen lies on {used.findings.pen_on_glass_um2 / 1e6:.2g} mm² of glass beside the tissue."
     yield from used.findings.flags

@@ -129,6 +129,10 @@ class UncertainCalls:
             raise ValueError(f"no band holds {self.cells} of {self.total} cells from {self.low} to {self.high}")
 
 
+NO_ERROR_STATED = "measurement error unknown: the card of the weights states none"
+"""What a page says where nobody measured how far the network is off."""
+
+
 @dataclass(frozen=True, slots=True)
 class CorrectedFraction:
     """The positive fraction corrected for the network's miscalls, if these were as frequent as on one image set.
@@ -147,23 +151,40 @@ class CorrectedFraction:
 
 @dataclass(frozen=True, slots=True)
 class NetworkError:
-    """What is known of the network's own error.
+    """What is known of the network's own error: on what it was measured and for what it was not, or that it is unknown.
 
     Attributes
     ----------
-    statement : str
-        On what it was measured and for what it was not, or that it is unknown, for the percentage and then for the
-        number of positive cells; as a page prints it.
+    of_percentage : str
+        Of the positive fraction; as a page prints it, as are the others.
+    of_positive_cells : str
+        Of the number of positive cells, and so of their density and its ratios.
+    of_all_cells : str
+        Of the number of all nucleated cells.
+    of_grades : str
+        Of 1+, 2+ and 3+, and so of the H-score.
     corrected : tuple of CorrectedFraction
-        One for each set that it was measured on.
+        The percentage, one for each set that its error was measured on.
     """
 
-    statement: str
+    of_percentage: str
+    of_positive_cells: str = NO_ERROR_STATED
+    of_all_cells: str = NO_ERROR_STATED
+    of_grades: str = NO_ERROR_STATED
     corrected: tuple[CorrectedFraction, ...] = ()
 
+    @property
+    def by_figure(self) -> tuple[tuple[str, str], ...]:
+        """What is known of each error, after the name of what errs."""
+        return (
+            ("percentage", self.of_percentage),
+            ("number of positive cells", self.of_positive_cells),
+            ("number of all cells", self.of_all_cells),
+            ("grades", self.of_grades),
+        )
 
-UNKNOWN_ERROR = NetworkError("measurement error unknown: the card of the weights states none")
-"""What a page says where nobody measured how far the network is off."""
+
+UNKNOWN_ERROR = NetworkError(NO_ERROR_STATED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,12 +204,18 @@ class MarkerScore:
         Positive cells over the analysed area; its intervals as those of the fraction, where the error of the number of
         positive cells is known.
     h_score : Estimate
-        0 to 300.
+        0 to 300. Its last interval holds the network's error where that of the fraction is known; that of grades is
+        not, and moved cuts stand in its place.
     cautions : tuple of str
         Sentences that must stand beside the figures, for example "low count".
     uncertain : UncertainCalls or None
         None where cells were not called by the network's probability.
     network_error : NetworkError
+    cell_density_per_mm2 : Estimate
+        All nucleated cells over the analysed area: the interval of ``counts.total``, area taken as it is.
+    grade_fractions : tuple of Estimate
+        Cells of 1+, of 2+ and of 3+ over all nucleated cells; intervals as those of the H-score. Empty where nobody
+        derived them.
     """
 
     marker: str
@@ -199,3 +226,9 @@ class MarkerScore:
     cautions: tuple[str, ...] = ()
     uncertain: UncertainCalls | None = None
     network_error: NetworkError = UNKNOWN_ERROR
+    cell_density_per_mm2: Estimate = Estimate(None, "cells/mm²", reason="it was not derived")
+    grade_fractions: tuple[Estimate, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(self.grade_fractions) not in (0, 3):
+            raise ValueError(f"there are three positive grades, got {len(self.grade_fractions)} fractions")

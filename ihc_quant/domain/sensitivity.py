@@ -55,18 +55,18 @@ class HotSpot:
     Attributes
     ----------
     density_per_mm2 : Estimate
-        Positive cells over the tissue in the window; without an interval, because the highest of many windows is
-        chosen. None with a reason.
+        Positive cells over the tissue in the window. Its interval of sampling allows for the choice of the highest of
+        many windows; the last one holds the network's own error too, where that is known. None with a reason.
     side_um, step_um : float
         Windows are squares with sides along the slide's; they were tried at every step.
     min_tissue_share : float
         Of a window that may be chosen.
     x_um, y_um : float or None
         Upper left corner of the window in the level-0 plane; None where no window stands out.
-    positive : int
-        Positive cells in the window.
+    positive, cells : int
+        Positive cells and all nucleated cells in the window; of all windows together where none stands out.
     tissue_um2 : float
-        Tissue in the window.
+        Tissue in the window, or under all of them.
     """
 
     density_per_mm2: Estimate
@@ -76,8 +76,11 @@ class HotSpot:
     x_um: float | None = None
     y_um: float | None = None
     positive: int = 0
+    cells: int = 0
     tissue_um2: float = 0.0
 
     def __post_init__(self) -> None:
         if (self.x_um is None) != (self.y_um is None) or (self.x_um is not None and not self.tissue_um2 > 0):
             raise ValueError("a place has two coordinates and tissue")
+        if not 0 <= self.positive <= self.cells:
+            raise ValueError(f"{self.positive} of {self.cells} cells cannot be positive")

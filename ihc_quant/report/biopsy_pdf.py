@@ -105,13 +105,13 @@ def _head(biopsy_id: str, head: Head, flow: Any) -> list[Any]:
         ramp = flow.picture_flow(encode_png(draw_colour_bar()), 0.33 * flow.WIDTH, 8)
         words = (
             f"Colours from 0 to {head.scale_end} positive cells per mm², one scale for all. Black bar: {head.bar}, one "
-            "scale for all. Outlined: analysed; dimmed: not analysed."
+            "scale for all. Outlined: analysed; dimmed: not analysed. In brackets: the widest interval."
         )
         story += [ramp, flow.paragraph(words, 7), Spacer(1, 6)]
     if head.advice:
         story += [flow.paragraph(head.advice, 8.5, bold=True, colour=flow.WARN), Spacer(1, 4)]
     story += flow.side_by_side([_card(card, flow) for card in head.cards], 4, boxed=True)
-    return [*story, flow.paragraph(head.error_note, 7, colour=flow.QUIET)]
+    return [*story, *(flow.paragraph(note, 7, colour=flow.QUIET) for note in head.notes)]
 
 
 def _frame(frame: Frame, columns: int, flow: Any) -> list[Any]:

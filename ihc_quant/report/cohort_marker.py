@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from ihc_quant.domain.biopsy import SectionRecord
 from ihc_quant.domain.outcome import Scored, SlideOutcome
 from ihc_quant.domain.score import CellCounts, Estimate, Interval, MarkerScore
-from ihc_quant.scoring.network_error import MEASUREMENT_METHOD
-from ihc_quant.scoring.score import h_score, positive_density_per_mm2, positive_fraction
+from ihc_quant.scoring.network_error import by_what_they_hold
+from ihc_quant.scoring.score import cell_density_per_mm2, h_score, positive_density_per_mm2, positive_fraction
 
 INFILTRATE = "infiltrate"
 """Kind of the region that has columns of its own."""
@@ -20,6 +20,9 @@ IN_SKIN = (
     "skin, and not every section has a drawn infiltrate: positive_fraction is of all nucleated cells, keratinocytes "
     "and stroma among them, and says nearly nothing; read the density"
 )
+
+OVER_GRADES = ("h_score", "one_plus_fraction", "two_plus_fraction", "three_plus_fraction")
+"""Figures whose interval of measurement rests on moved cuts, because the error of grades was not measured."""
 
 SEVERAL = "{} sections: figures are ratios of sums, intervals stand in the report"
 
@@ -78,7 +81,9 @@ def marker_figures(
     notes += [f"infiltrate: {each.method}: {each.note}" for each in more_intervals if each.note]
     cells["left_out_mm2"] = sum(left.area_um2 for outcome in scored for left in outcome.left_out) / 1e6
     notes += _hot_spot(scored, cells)
-    notes += [outcome.score.network_error.statement for outcome in scored]
+    notes += [
+        f"error of {figure}: {said}" for outcome in scored for figure, said in outcome.score.network_error.by_figure
+    ]
     if notes:
         cells["notes"] = " | ".join(dict.fromkeys(notes))
     return MarkerFigures(cells)
@@ -103,12 +108,6 @@ def _why_apart(scored: Sequence[Scored], records: Sequence[SectionRecord]) -> st
     return f"which were analysed over different regions ({', '.join(regions)})" if len(regions) > 1 else ""
 
 
-def by_what_they_hold(intervals: Sequence[Interval]) -> tuple[list[Interval], list[Interval]]:
-    """Return the intervals that hold sampling alone, and those that hold the network's own error too."""
-    both = [interval for interval in intervals if interval.method.startswith(MEASUREMENT_METHOD)]
-    return [interval for interval in intervals if interval not in both], both
-
-
 def _reliable(intervals: Sequence[Interval], prefix: str) -> dict[str, bool]:
     """Return whether the intervals of sampling, and those of the network's error too, can be trusted."""
     sampling, both = by_what_they_hold(intervals)
@@ -129,15 +128,26 @@ def _figures(scores: Sequence[MarkerScore]) -> tuple[dict[str, int | float], lis
     }
     notes: list[str] = []
     intervals: list[Interval] = []
+    shares = [
+        (f"{name}_fraction", [score.grade_fractions[grade] for score in scores], counted / max(1, counts.total))
+        for grade, (name, counted) in enumerate(
+            (("one_plus", counts.one_plus), ("two_plus", counts.two_plus), ("three_plus", counts.three_plus))
+        )
+        if all(score.grade_fractions for score in scores)
+    ]
     for name, of_scores, of_counts in (
         ("positive_fraction", [score.positive_fraction for score in scores], positive_fraction(counts)),
         ("density_per_mm2", [score.positive_density_per_mm2 for score in scores], positive_density_per_mm2(counts)),
         ("h_score", [score.h_score for score in scores], h_score(counts)),
+        ("cell_density_per_mm2", [score.cell_density_per_mm2 for score in scores], cell_density_per_mm2(counts)),
+        *shares,
     ):
         notes += [f"{name}: {estimate.reason}" for estimate in of_scores if estimate.reason]
         if len(scores) == 1:
             cells |= _with_limits(name, of_scores[0])
-            intervals += of_scores[0].intervals
+            sampling, both = by_what_they_hold(of_scores[0].intervals)
+            # That of figures over grades is never reliable, which would hide whether the others are.
+            intervals += sampling if name in OVER_GRADES else (*sampling, *both)
         elif of_counts is not None and any(estimate.value is not None for estimate in of_scores):
             cells[name] = of_counts
     return cells, intervals, notes
@@ -161,7 +171,7 @@ def _infiltrate(scored: Sequence[Scored]) -> tuple[dict[str, str | int | float |
 
 
 def _hot_spot(scored: Sequence[Scored], cells: dict[str, str | int | float | bool]) -> list[str]:
-    """Add the hot spot's density where there is one section, and return what to note."""
+    """Add the hot spot's density and its limits where there is one section, and return what to note."""
     spots = [outcome.hot_spot.density_per_mm2 for outcome in scored if outcome.hot_spot is not None]
     if not spots:
         return []
@@ -169,8 +179,8 @@ def _hot_spot(scored: Sequence[Scored], cells: dict[str, str | int | float | boo
         return ["hot spot: several sections, which are not averaged; their report gives each"]
     if spots[0].value is None:
         return [f"hot spot: {spots[0].reason}"]
-    cells["hot_spot_density_per_mm2"] = spots[0].value
-    return []
+    cells |= _with_limits("hot_spot_density_per_mm2", spots[0])
+    return [f"hot spot: {each.method}: {each.note}" for each in spots[0].intervals if each.note]
 
 
 def _with_limits(name: str, estimate: Estimate) -> dict[str, float]:

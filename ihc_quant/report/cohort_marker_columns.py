@@ -4,6 +4,14 @@ from collections.abc import Iterator
 from functools import partial
 
 from ihc_quant.report.cohort_entry import Cell, CohortColumn, CohortEntry, Kind
+from ihc_quant.report.cohort_marker import OVER_GRADES
+
+SAMPLING = "limit of its intervals of sampling alone (95 % unless the settings say otherwise)"
+SAMPLING_OF_SPOT = (
+    "limit of its interval of sampling alone, which allows for the choice of the window and holds for this section as "
+    "it lies"
+)
+"""What stands after “lowest” and “highest”."""
 
 GRADES = (("1+", "one_plus"), ("2+", "two_plus"), ("3+", "three_plus"))
 
@@ -23,11 +31,13 @@ def marker_columns(marker: str) -> Iterator[CohortColumn]:
     yield _column(marker, "area_mm2", "number", "mm²", "tissue analysed", uncounted)
     yield from _estimates(marker, "", "the tissue analysed", uncounted)
     yield from _reliable(marker, "")
+    no_spot = f"{uncounted}, several sections, or no such window"
     yield _column(
         marker, "hot_spot_density_per_mm2", "number", "cells/mm²",
-        f"{cells} in the window of 0.2 mm² where they are densest; the highest of many, so without an interval",
-        f"{uncounted}, several sections, or no such window",
+        f"{cells} in the window of 0.2 mm² where they are densest; the highest of many, so too high by chance",
+        no_spot,
     )  # fmt: skip
+    yield from _limits(marker, "hot_spot_density_per_mm2", "cells/mm²", no_spot, SAMPLING_OF_SPOT)
     yield _column(marker, "left_out_mm2", "number", "mm²", "tissue found and not analysed", uncounted)
     yield _column(
         marker, "infiltrate_origin", "text", "",
@@ -51,29 +61,39 @@ def _counts(marker: str, prefix: str, where: str, missing: str) -> Iterator[Coho
 
 
 def _estimates(marker: str, prefix: str, where: str, uncounted: str) -> Iterator[CohortColumn]:
-    """Return three figures over one region, each with the limits of its intervals."""
+    """Return the figures over one region, each with the limits of its intervals."""
     absent = f"{uncounted}, or not evaluable ({marker.lower()}_notes says why)"
     no_interval = f"{absent}; no such interval could be given; or several sections, whose reports have intervals"
+    unit_of_share, cells = "fraction of all nucleated cells, 0 to 1", f"{marker}+ cells"
+    shares = ((f"{name}_fraction", unit_of_share, f"{cells} of grade {grade} over all cells") for grade, name in GRADES)
     for figure, unit, meaning in (
-        ("positive_fraction", "fraction of all nucleated cells, 0 to 1", f"{marker}+ cells over all nucleated cells"),
-        ("density_per_mm2", "cells/mm²", f"{marker}+ cells over {where}"),
+        ("positive_fraction", unit_of_share, f"{cells} over all nucleated cells"),
+        ("density_per_mm2", "cells/mm²", f"{cells} over {where}"),
         ("h_score", "H-score, 0 to 300", "(1 · 1+ cells + 2 · 2+ cells + 3 · 3+ cells) / all cells × 100"),
+        ("cell_density_per_mm2", "cells/mm²", f"all nucleated cells over {where}"),
+        *shares,
     ):
-        of_region = f"{meaning}, of the infiltrate" if prefix and figure != "density_per_mm2" else meaning
+        of_region = f"{meaning}, of the infiltrate" if prefix and not figure.endswith("per_mm2") else meaning
         yield _column(marker, f"{prefix}{figure}", "number", unit, of_region, absent)
-        for end, outer in (("low", "lowest"), ("high", "highest")):
-            says = f"{outer} limit of its intervals of sampling alone (95 % unless the settings say otherwise)"
-            yield _column(marker, f"{prefix}{figure}_sampling_{end}", "number", unit, says, no_interval)
-            if figure != "h_score":
-                says = "limit of its interval of sampling and the network's own error together"
-                unknown = f"{no_interval}; or the network's own error is not known"
-                yield _column(marker, f"{prefix}{figure}_measurement_{end}", "number", unit, says, unknown)
+        yield from _limits(marker, f"{prefix}{figure}", unit, no_interval, SAMPLING)
+
+
+def _limits(marker: str, figure: str, unit: str, no_interval: str, sampling: str) -> Iterator[CohortColumn]:
+    """Return the columns of a figure's outer limits."""
+    stands_for = "; cuts moved by ±25 % stand for the error of grades" if figure.endswith(OVER_GRADES) else ""
+    unknown = f"{no_interval}; or the network's own error is not known"
+    for end, outer in (("low", "lowest"), ("high", "highest")):
+        yield _column(marker, f"{figure}_sampling_{end}", "number", unit, f"{outer} {sampling}", no_interval)
+    for end in ("low", "high"):
+        says = f"limit of its interval of sampling and the network's own error together{stands_for}"
+        yield _column(marker, f"{figure}_measurement_{end}", "number", unit, says, unknown)
 
 
 def _reliable(marker: str, prefix: str) -> Iterator[CohortColumn]:
+    apart = "figures over grades and the hot spot apart"
     for kind, of_kind in (
-        ("sampling", "intervals of sampling alone, of fraction, density and H-score"),
-        ("measurement", "intervals of sampling and the network's own error together, of fraction and density"),
+        ("sampling", "intervals of sampling alone, the hot spot apart"),
+        ("measurement", f"intervals of sampling and the network's own error together, {apart}"),
     ):
         says = f"whether every condition of the {of_kind} is met ({marker.lower()}_notes says which is not)"
         yield _column(marker, f"{prefix}{kind}_reliable", "truth", "", says, "there is no such interval")

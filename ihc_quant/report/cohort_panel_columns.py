@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from ihc_quant.report.cohort_entry import Cell, CohortColumn, CohortEntry, Kind
-from ihc_quant.report.cohort_marker import by_what_they_hold
+from ihc_quant.scoring.network_error import by_what_they_hold
 
 
 def ratio_columns(name: str) -> Iterator[CohortColumn]:

@@ -1,18 +1,19 @@
-"""How sure a percentage is, beside its intervals: uncertain calls and the network's own error, in words."""
+"""How sure figures are, beside their intervals: uncertain calls and the network's own error, in words."""
 
 from ihc_quant.domain.score import MarkerScore, NetworkError, UncertainCalls
 from ihc_quant.report.figures import format_count, format_estimate, format_with_intervals
 
 NOT_BY_NETWORK = "not evaluable: cells were called by optical density, not by the network's probability"
 UNCERTAIN_CALLS = "uncertain calls"
+OWN_ERROR = "network's own error"
 ACROSS_BAND = "percent positive across the band"
 
 
 def doubts(score: MarkerScore) -> list[tuple[str, str]]:
-    """Return what stands beside the percentage of a section, as (name, words)."""
+    """Return what stands beside the figures of a section, as (name, words)."""
     lines = [
         (UNCERTAIN_CALLS, _share(score.uncertain) if score.uncertain else NOT_BY_NETWORK),
-        ("network's own error", score.network_error.statement),
+        *((f"{figure}, {OWN_ERROR}", said) for figure, said in score.network_error.by_figure),
     ]
     if score.uncertain is not None and score.uncertain.total:
         lines.insert(1, (ACROSS_BAND, _across(score.uncertain)))
@@ -23,7 +24,10 @@ def doubts(score: MarkerScore) -> list[tuple[str, str]]:
 
 def interval_methods(score: MarkerScore) -> str:
     """Return how the intervals of a section were made, each way once and in full."""
-    estimates = (score.positive_fraction, score.positive_density_per_mm2, score.h_score)
+    estimates = (
+        score.positive_fraction, score.positive_density_per_mm2, score.h_score, score.cell_density_per_mm2,
+        *score.grade_fractions,
+    )  # fmt: skip
     return "; ".join(dict.fromkeys(interval.method for each in estimates for interval in each.intervals))
 
 

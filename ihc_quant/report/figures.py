@@ -77,7 +77,12 @@ def format_bounds(estimate: Estimate, interval: Interval) -> str:
     >>> format_bounds(Estimate(0.123, "fraction", (wilson,)), wilson)
     '10.1–14.8'
     """
-    return f"{_printed(interval.low, estimate)}–{_printed(interval.high, estimate)}"
+    return format_limits(estimate, interval.low, interval.high)
+
+
+def format_limits(estimate: Estimate, low: float, high: float) -> str:
+    """Return two limits with the digits of an estimate, without the unit."""
+    return f"{_printed(low, estimate)}–{_printed(high, estimate)}"
 
 
 def format_method(interval: Interval) -> str:
@@ -96,15 +101,16 @@ def format_method(interval: Interval) -> str:
     return f"{method}, interval unreliable: {interval.note}" if interval.note else f"{method}, interval unreliable"
 
 
-def format_short_method(interval: Interval) -> str:
-    """Return level and method without the method's details, which follow its first comma; cautions stay.
+def format_short_method(interval: Interval, *, caution: bool = True) -> str:
+    """Return level and method without the method's details, which follow its first comma, and the caution if asked for.
 
     Examples
     --------
     >>> format_short_method(Interval(0.0, 0.1, 0.95, "Wilson, cells taken as independent"))
     '95 % Wilson'
     """
-    return format_method(replace(interval, method=interval.method.partition(",")[0]))
+    short = replace(interval, method=interval.method.partition(",")[0])
+    return format_method(short if caution else replace(short, reliable=True))
 
 
 def format_with_intervals(estimate: Estimate) -> str:

@@ -9,6 +9,7 @@ from ihc_quant.domain.outcome import Failed, NoTissue, RegionScore, Scored, Show
 from ihc_quant.domain.score import Estimate, MarkerScore
 from ihc_quant.domain.serial_sections import SERIAL_SECTION_RATIO, AnalysedRegion, DensityRatio
 from ihc_quant.report import figures
+from ihc_quant.report.footnotes import Footnotes, outer_bounds
 from ihc_quant.report.page_blocks import Line
 from ihc_quant.scoring.network_error import MEASUREMENT_METHOD
 from ihc_quant.scoring.score import INSUFFICIENT, LOW_COUNT
@@ -43,13 +44,23 @@ class Card:
     lead: bool = False
 
 
-def headline_cards(report: BiopsyReport) -> tuple[Card, ...]:
-    """Return density and percentage of every CCR4 section, and the ratios of densities."""
+def headline_cards(report: BiopsyReport) -> tuple[tuple[Card, ...], tuple[str, ...]]:
+    """Return density and percentage of every CCR4 section, the ratios of densities, and why intervals are doubtful."""
     sections = [outcome for outcome in report.outcomes if outcome.stain.marker == CCR4]
-    cards = [card for outcome in sections for card in _section_cards(outcome, report.site, len(sections) > 1)]
+    leads = [leading_part(outcome).score for outcome in sections if isinstance(outcome, Scored)]
+    ratios = [leading_ratio(name, report.panel.ratios)[0] for name in HEADLINE_RATIOS]
+    notes = Footnotes(
+        [
+            *(estimate for lead in leads for estimate in (lead.positive_density_per_mm2, lead.positive_fraction)),
+            *(ratio.ratio for ratio in ratios if ratio is not None),
+        ],
+        whole=True,
+    )
+    cards = [card for outcome in sections for card in _section_cards(outcome, report.site, len(sections) > 1, notes)]
     if not sections:
         cards = [Card("CCR4 density", _absent("the biopsy has no CCR4 section"), lead=True)]
-    return (*cards, *(_ratio_card(name, report.panel.ratios) for name in HEADLINE_RATIOS))
+    cards += [_ratio_card(name, report.panel.ratios, notes) for name in HEADLINE_RATIOS]
+    return tuple(cards), notes.sentences
 
 
 def advice(report: BiopsyReport) -> str:
@@ -143,21 +154,21 @@ def _absent(reason: str) -> tuple[Line, ...]:
     return (Line("not evaluable", "absent"), Line(reason))
 
 
-def _section_cards(outcome: SlideOutcome, site: str, several: bool) -> list[Card]:
+def _section_cards(outcome: SlideOutcome, site: str, several: bool, notes: Footnotes) -> list[Card]:
     of = f", {outcome.slide_id}" if several else ""
     if not isinstance(outcome, Scored):
         return [Card(f"CCR4 density{of}", _absent(problem_of(outcome) or "shown only, not scored"), lead=True)]
     lead = leading_part(outcome)
     others = [part for part in outcome.parts if part.region != lead.region and _is_headline(part)]
     return [
-        Card(f"CCR4+ cells per mm²{of}", _density_lines(lead, others), lead=True),
-        Card(f"CCR4+ percent{of}", _percent_lines(lead, others, site)),
+        Card(f"CCR4+ cells per mm²{of}", _density_lines(lead, others, notes), lead=True),
+        Card(f"CCR4+ percent{of}", _percent_lines(lead, others, site, notes)),
     ]
 
 
-def _density_lines(lead: RegionScore, others: Sequence[RegionScore]) -> tuple[Line, ...]:
+def _density_lines(lead: RegionScore, others: Sequence[RegionScore], notes: Footnotes) -> tuple[Line, ...]:
     density = lead.score.positive_density_per_mm2
-    lines = [*_headline(density)]
+    lines = [*_headline(density, notes)]
     if density.value is not None and not holds_measurement(density):
         lines.append(Line(NO_ERROR_OF_DENSITY, "quiet"))
     lines.append(Line(f"in {figures.format_area(lead.score.counts.area_um2)} of {lead.region.label}", "quiet"))
@@ -166,12 +177,12 @@ def _density_lines(lead: RegionScore, others: Sequence[RegionScore]) -> tuple[Li
     return tuple(lines)
 
 
-def _percent_lines(lead: RegionScore, others: Sequence[RegionScore], site: str) -> tuple[Line, ...]:
+def _percent_lines(lead: RegionScore, others: Sequence[RegionScore], site: str, notes: Footnotes) -> tuple[Line, ...]:
     fraction = lead.score.positive_fraction
-    lines = [*_headline(fraction, _denominator(lead))]
+    lines = [*_headline(fraction, notes, f"{_denominator(lead)} in {lead.region.label}")]
     lines += _cautions(lead.score, fraction)
     if fraction.value is not None and not holds_measurement(fraction):
-        lines.append(Line(f"{NO_ERROR}; {lead.score.network_error.statement}", "quiet"))
+        lines.append(Line(f"{NO_ERROR}; {lead.score.network_error.of_percentage}", "quiet"))
     lines += [_beside(part, part.score.positive_fraction, _denominator(part)) for part in others]
     if fraction.value is not None and (warning := percent_warning(site, lead)):
         lines.insert(0, Line(warning, "warn"))
@@ -189,7 +200,8 @@ def _beside(part: RegionScore, estimate: Estimate, denominator: str = "") -> Lin
         return Line(f"{part.region.label}: not evaluable: {few}", "quiet")
     words = f", {denominator}" if denominator and estimate.value is not None else ""
     low = "".join(f" ({caution})" for caution in part.score.cautions if caution.startswith(LOW_COUNT))
-    return Line(f"{part.region.label}: {figures.format_estimate(estimate)}{words}{low}", "quiet")
+    bounds = f" ({', '.join(outer_bounds(estimate))})" if estimate.intervals else ""
+    return Line(f"{part.region.label}: {figures.format_estimate(estimate)}{bounds}{words}{low}", "quiet")
 
 
 def _is_headline(part: RegionScore) -> bool:
@@ -198,27 +210,15 @@ def _is_headline(part: RegionScore) -> bool:
 
 def _denominator(part: RegionScore) -> str:
     counts = part.score.counts
-    return (
-        f"{figures.format_count(counts.positive)} of {figures.format_count(counts.total)} nucleated cells in "
-        f"{part.region.label}"
-    )
+    return f"{figures.format_count(counts.positive)} of {figures.format_count(counts.total)} nucleated cells"
 
 
-def _headline(estimate: Estimate, denominator: str = "") -> list[Line]:
+def _headline(estimate: Estimate, notes: Footnotes, denominator: str = "") -> list[Line]:
     """Return a figure, its denominator, and its intervals named by what they hold."""
     if estimate.value is None:
         return list(_absent(estimate.reason))
     value, _, unit = figures.format_estimate(estimate).partition(" ")
-    lines = [Line(value, "value", unit)]
-    if denominator:
-        lines.append(Line(denominator))
-    for interval in estimate.intervals:
-        both = interval.method.startswith(MEASUREMENT_METHOD)
-        method = figures.format_short_method(interval)
-        kind = "Sampling + measurement" if both else "Sampling"
-        method = method.replace(MEASUREMENT_METHOD, "simulated") if both else method
-        lines.append(Line(f"{kind} {figures.format_bounds(estimate, interval)}", after=f"({method})"))
-    return lines
+    return [Line(value, "value", unit), *((Line(denominator),) if denominator else ()), *notes.named_lines(estimate)]
 
 
 def holds_measurement(estimate: Estimate) -> bool:
@@ -226,12 +226,12 @@ def holds_measurement(estimate: Estimate) -> bool:
     return any(interval.method.startswith(MEASUREMENT_METHOD) for interval in estimate.intervals)
 
 
-def _ratio_card(name: str, ratios: Sequence[DensityRatio]) -> Card:
+def _ratio_card(name: str, ratios: Sequence[DensityRatio], notes: Footnotes) -> Card:
     title = f"{name} density ratio"
     ratio, pairs = leading_ratio(name, ratios)
     if ratio is None:
         return Card(title, (*_absent("no ratio was formed of these sections"), Line(SERIAL_SECTION_RATIO, "quiet")))
-    lines = [*_headline(ratio.ratio)]
+    lines = [*_headline(ratio.ratio, notes)]
     region = region_of(ratio)
     if pairs > 1:
         lines.append(Line(f"{ratio.numerator.slide_id} over {ratio.denominator.slide_id}: 1 of {pairs}, all below"))

@@ -6,8 +6,6 @@ The HTML page and the PDF print the same chapters, so that neither says what the
 from dataclasses import dataclass
 from typing import Literal
 
-from ihc_quant.domain.score import Estimate
-from ihc_quant.report import figures
 from ihc_quant.report.chart import Chart
 
 Tone = Literal["", "value", "quiet", "warn", "absent"]
@@ -114,15 +112,3 @@ def plain(text: str, tone: Tone = "") -> Cell:
 def number(text: str) -> Cell:
     """Return a cell of one figure."""
     return Cell((Line(text),), number=True)
-
-
-def estimate_lines(estimate: Estimate, *below: Line) -> tuple[Line, ...]:
-    """Return a figure, what must stand directly below it, and its intervals; or why there is no figure."""
-    if estimate.value is None:
-        return (Line("not evaluable", "absent"), Line(estimate.reason))
-    value, _, unit = figures.format_estimate(estimate).partition(" ")
-    intervals = (
-        Line(figures.format_bounds(estimate, each), after=f"({figures.format_short_method(each)})")
-        for each in estimate.intervals
-    )
-    return (Line(value, "value", unit), *below, *intervals)

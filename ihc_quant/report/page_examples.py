@@ -17,7 +17,6 @@ from ihc_quant.report.page_blocks import (
     Picture,
     Table,
     Text,
-    estimate_lines,
 )
 from ihc_quant.report.page_charts import od_chart, sensitivity_chart
 from ihc_quant.report.slide_pictures import SlidePictures
@@ -129,7 +128,7 @@ def _variant(each: Variant) -> tuple[Cell, ...]:
         *(
             Cell((Line(figures.format_estimate(estimate)),), number=True)
             if estimate.value is not None
-            else Cell(estimate_lines(estimate))
+            else Cell((Line("not evaluable", "absent"), Line(estimate.reason)))
             for estimate in (each.positive_fraction, each.positive_density_per_mm2, each.h_score)
         ),
     )

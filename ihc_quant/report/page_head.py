@@ -11,6 +11,7 @@ from ihc_quant.report.headline import ERROR_NOTE, Card, advice, headline_cards, 
 from ihc_quant.report.page_blocks import Picture
 from ihc_quant.report.panel_picture import PanelFrame, draw_panel
 from ihc_quant.report.slide_pictures import SlidePictures
+from ihc_quant.scoring.intervals import outer_limits
 
 FRAME_BYTES = 150_000
 """Room of one picture of the panel."""
@@ -39,7 +40,7 @@ class Head:
     scale_end: str
     cards: tuple[Card, ...]
     advice: str
-    error_note: str = ERROR_NOTE
+    notes: tuple[str, ...]
 
 
 def make_head(report: BiopsyReport, pictures: Mapping[str, SlidePictures]) -> Head:
@@ -53,7 +54,8 @@ def make_head(report: BiopsyReport, pictures: Mapping[str, SlidePictures]) -> He
         ("Sections scored", f"{scored} of {wanted}"),
     )
     frames, bar, end = _frames(report.outcomes, pictures)
-    return Head(facts, report.missing, frames, bar, end, headline_cards(report), advice(report))
+    cards, notes = headline_cards(report)
+    return Head(facts, report.missing, frames, bar, end, cards, advice(report), (ERROR_NOTE, *notes))
 
 
 def format_day(day: int | None) -> str:
@@ -110,7 +112,10 @@ def _frame_pictures(outcome: SlideOutcome, frame: PanelFrame, end: str) -> tuple
 
 
 def _figure(outcome: SlideOutcome) -> str:
-    """Return the density of a section in few words."""
+    """Return the density of a section with the limits of all its intervals, in few words."""
     if not isinstance(outcome, Scored):
         return "not scored; shown only" if isinstance(outcome, Shown) else ""
-    return figures.format_estimate(outcome.score.positive_density_per_mm2)
+    density = outcome.score.positive_density_per_mm2
+    if density.value is None or not density.intervals:
+        return figures.format_estimate(density)
+    return f"{figures.format_estimate(density)} ({figures.format_limits(density, *outer_limits(density))})"

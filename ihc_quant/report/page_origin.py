@@ -7,8 +7,9 @@ from ihc_quant.domain.outcome import Failed, Scored, Shown, SlideOutcome
 from ihc_quant.domain.provenance import Provenance
 from ihc_quant.report import figures
 from ihc_quant.report.page_blocks import Block, Cell, Chapter, Facts, Heading, Line, Table, Text, plain
+from ihc_quant.report.page_grades import name_section
 from ihc_quant.report.page_head import format_day
-from ihc_quant.report.page_results import name_section, replicates_of
+from ihc_quant.report.page_results import replicates_of
 
 NOT_RECORDED = "not recorded"
 RECORDED: tuple[tuple[str, str], ...] = (
@@ -23,6 +24,8 @@ SCANNED: tuple[str, ...] = ("Scanner", "Objective", "µm per pixel", "Stain vect
 """What is said of every scan, also where it is not recorded."""
 
 _MPP_SOURCES = {"file": "the file", "override": "the user (override)"}
+ERROR_ABOVE = "stands in “The network’s own error”, under the results"
+"""Where a page says what the weights' error was measured on."""
 
 
 def records_chapter(report: BiopsyReport) -> Chapter:
@@ -54,10 +57,10 @@ def weights_chapter(report: BiopsyReport) -> Chapter:
     for outcome in report.outcomes:
         if not isinstance(outcome, Failed | Shown):
             provenance = outcome.provenance
-            _, slides, said = used.setdefault(provenance.weights_sha256, (provenance, [], []))
+            _, slides, scored = used.setdefault(provenance.weights_sha256, (provenance, [], []))
             slides.append(outcome.slide_id)
             if isinstance(outcome, Scored):
-                said.append(outcome.score.network_error.statement)
+                scored.append(outcome.slide_id)
     blocks: list[Block] = [
         Facts(
             (
@@ -65,11 +68,11 @@ def weights_chapter(report: BiopsyReport) -> Chapter:
                 ("SHA-256", provenance.weights_sha256 or NOT_RECORDED),
                 ("Licence", provenance.weights_licence or NOT_RECORDED),
                 ("Used on", ", ".join(slides)),
-                ("Their error", "; ".join(dict.fromkeys(said)) or "no section was scored with them"),
+                ("Their error", ERROR_ABOVE if scored else "no section was scored with them"),
             ),
             lines=True,
         )
-        for provenance, slides, said in used.values()
+        for provenance, slides, scored in used.values()
     ]
     return Chapter(
         "weights", "Weights used, and what they were measured on", tuple(blocks) or (Text("None.", "quiet"),)

@@ -1,14 +1,15 @@
 """Chapters on what was analysed and what was found, section by section and compartment by compartment."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from ihc_quant.domain.biopsy import BiopsyReport
 from ihc_quant.domain.outcome import RegionScore, Scored, Shown, SlideOutcome
 from ihc_quant.domain.score import CellCounts
 from ihc_quant.domain.sensitivity import HotSpot
-from ihc_quant.domain.serial_sections import AnalysedRegion
 from ihc_quant.report import figures
-from ihc_quant.report.doubts import ACROSS_BAND, UNCERTAIN_CALLS, doubts, interval_methods
+from ihc_quant.report.doubts import ACROSS_BAND, OWN_ERROR, UNCERTAIN_CALLS, doubts, interval_methods
+from ihc_quant.report.footnotes import Footnotes
 from ihc_quant.report.headline import percent_warning, problem_of
 from ihc_quant.report.page_blocks import (
     Block,
@@ -20,47 +21,27 @@ from ihc_quant.report.page_blocks import (
     Line,
     Table,
     Text,
-    estimate_lines,
     number,
     plain,
 )
+from ihc_quant.report.page_grades import GRADES, capital, errors_table, grades_table, name_region, name_section
 from ihc_quant.scoring.score import INSUFFICIENT, LOW_COUNT
 
 CONTROL = "negative_control"
 NOTHING_DRAWN = "nobody drew regions; all tissue found counts"
-GRADES: tuple[str, ...] = ("Negative", "1+", "2+", "3+", "All cells")
 CALLS_OF_PART = (UNCERTAIN_CALLS, ACROSS_BAND)
 """What is said of a compartment's calls; the rest is the same for the whole section."""
 FEW_CELLS = (INSUFFICIENT, LOW_COUNT)
 """How the cautions begin that stand in the row of results itself; the others stand below the table."""
+CHOSEN = (
+    "The limits allow for the choice of the highest of many windows; the figure does not, so it is too high by chance. "
+    "They hold for this section, not for another one of the block."
+)
+"""What the intervals of a hot spot hold."""
 NO_CONTROL = (
     "No section without primary antibody and no control tissue on a glass was scored: unspecific stain cannot be "
     "judged."
 )
-
-
-def name_section(outcome: SlideOutcome, replicates: Mapping[str, str], *below: Line) -> Cell:
-    """Return the cell that names a section."""
-    level = replicates.get(outcome.slide_id, "")
-    return Cell(
-        (
-            Line(figures.format_marker(outcome.stain.marker), "value"),
-            Line(outcome.slide_id),
-            *((Line(level, "quiet"),) if level else ()),
-            *below,
-        )
-    )
-
-
-def name_region(region: AnalysedRegion) -> str:
-    """Return a region with who says where it is.
-
-    Examples
-    --------
-    >>> name_region(AnalysedRegion("dermis", "drawn")), name_region(AnalysedRegion("infiltrate", "proposed"))
-    ('dermis (drawn)', 'infiltrate (proposed, not reviewed)')
-    """
-    return f"{region.kind} (drawn)" if region.origin == "drawn" else region.label
 
 
 def replicates_of(report: BiopsyReport) -> dict[str, str]:
@@ -92,22 +73,40 @@ def analysed_chapter(report: BiopsyReport) -> Chapter:
 def results_chapter(report: BiopsyReport) -> Chapter:
     """Return the figures of every section and compartment, and what must stand beside them."""
     replicates = replicates_of(report)
+    scored = [outcome for outcome in report.outcomes if isinstance(outcome, Scored)]
+    parts = [(outcome, part) for outcome in scored for part in outcome.parts]
+    notes = Footnotes(
+        estimate
+        for _, part in parts
+        for estimate in (part.score.positive_density_per_mm2, part.score.positive_fraction, part.score.h_score)
+    )
     rows = tuple(
         row
         for outcome in report.outcomes
         if not isinstance(outcome, Shown)
-        for row in _result_rows(outcome, report.site, replicates)
+        for row in _result_rows(outcome, report.site, replicates, notes)
     )
     table = Table(
-        "One row a section and region. Beneath each figure stand its denominator and its intervals. 1+, 2+ and 3+ are "
-        "cuts in optical density that are not validated.",
-        ("Section and region", "Positive density", "Percent positive", "H-score (0 to 300)", *GRADES, "Area"),
+        "One row a section and region. Beneath each figure stand its denominator and its intervals.",
+        ("Section and region", "Positive density", "Percent positive", "H-score (0 to 300)", "Tissue"),
         rows,
     )
     blocks: list[Block] = [table] if rows else [Text("No section was scored.")]
-    for outcome in report.outcomes:
-        if isinstance(outcome, Scored):
-            blocks += _details(outcome)
+    if notes.sentences:
+        blocks.append(Bullets(notes.sentences, "quiet"))
+    if parts:
+        blocks += [Heading("Cells by grade"), grades_table(parts, replicates)]
+    if scored:
+        blocks += [Heading("The network’s own error"), errors_table(scored)]
+    said = Counter(caution for outcome in scored for caution in _cautions(outcome))
+    shared = tuple(caution for caution, sections in said.items() if sections > 1)
+    if shared:
+        blocks += [
+            Heading("To be read with several sections"),
+            Bullets(tuple(_of_several(caution, scored) for caution in shared), "warn"),
+        ]
+    for outcome in scored:
+        blocks += _details(outcome, shared)
     return Chapter("results", "Results by section", tuple(blocks))
 
 
@@ -131,70 +130,86 @@ def _analysed_row(outcome: SlideOutcome, replicates: Mapping[str, str]) -> tuple
 
 
 def _controls(report: BiopsyReport, replicates: Mapping[str, str]) -> tuple[Block, ...]:
-    rows = []
+    controls = []
     for outcome in report.outcomes:
         if not isinstance(outcome, Scored):
             continue
         if outcome.stain.marker == CONTROL:
-            what, score = "section without primary antibody", outcome.score
+            controls.append((outcome, "section without primary antibody", outcome.score))
         elif outcome.control is not None:
-            what, score = "control tissue on the same glass, not the patient's", outcome.control
-        else:
-            continue
-        rows.append(
-            (
-                name_section(outcome, replicates),
-                Cell((Line(what), *(Line(caution, "warn") for caution in score.cautions))),
-                Cell(estimate_lines(score.positive_fraction, _of_cells(score.counts))),
-                Cell(estimate_lines(score.positive_density_per_mm2)),
-                number(figures.format_area(score.counts.area_um2)),
-            )
-        )
-    if not rows:
+            controls.append((outcome, "control tissue on the same glass, not the patient's", outcome.control))
+    if not controls:
         return (Text(NO_CONTROL, "warn"),)
+    notes = Footnotes(
+        each for _, _, score in controls for each in (score.positive_fraction, score.positive_density_per_mm2)
+    )
+    rows = tuple(
+        (
+            name_section(outcome, replicates),
+            Cell((Line(what), *(Line(caution, "warn") for caution in score.cautions))),
+            Cell(notes.lines(score.positive_fraction, _of_cells(score.counts))),
+            Cell(notes.lines(score.positive_density_per_mm2)),
+            number(figures.format_area(score.counts.area_um2)),
+        )
+        for outcome, what, score in controls
+    )
     header = ("Section", "What it is", "Percent positive", "Positive density", "Area")
-    return (Table("Read these beside the results; nothing was subtracted.", header, tuple(rows)),)
+    table = Table("Read these beside the results; nothing was subtracted.", header, rows)
+    return (table, Bullets(notes.sentences, "quiet")) if notes.sentences else (table,)
 
 
 def _of_cells(counts: CellCounts) -> Line:
     return Line(f"{figures.format_count(counts.positive)} of {figures.format_count(counts.total)} nucleated cells")
 
 
-def _result_rows(outcome: SlideOutcome, site: str, replicates: Mapping[str, str]) -> list[tuple[Cell, ...]]:
+def _result_rows(
+    outcome: SlideOutcome, site: str, replicates: Mapping[str, str], notes: Footnotes
+) -> list[tuple[Cell, ...]]:
     if not isinstance(outcome, Scored):
-        blank = [plain("–")] * (len(GRADES) + 3)
-        return [(name_section(outcome, replicates), plain(problem_of(outcome), "absent"), *blank)]
-    return [_result_row(outcome, part, site, replicates) for part in outcome.parts]
+        return [(name_section(outcome, replicates), plain(problem_of(outcome), "absent"), *[plain("–")] * 3)]
+    return [_result_row(outcome, part, site, replicates, notes) for part in outcome.parts]
 
 
-def _result_row(outcome: Scored, part: RegionScore, site: str, replicates: Mapping[str, str]) -> tuple[Cell, ...]:
+def _result_row(
+    outcome: Scored, part: RegionScore, site: str, replicates: Mapping[str, str], notes: Footnotes
+) -> tuple[Cell, ...]:
     score, counts = part.score, part.score.counts
     in_patient = outcome.stain.marker != CONTROL
     warning = percent_warning(site, part) if in_patient and score.positive_fraction.value is not None else ""
-    percent = estimate_lines(score.positive_fraction, _of_cells(counts))
-    grades = (counts.negative, counts.one_plus, counts.two_plus, counts.three_plus, counts.total)
+    percent = notes.lines(score.positive_fraction, _of_cells(counts))
     few = tuple(Line(caution, "warn") for caution in score.cautions if caution.startswith(FEW_CELLS))
     return (
         name_section(outcome, replicates, Line(name_region(part.region)), *few),
-        Cell(estimate_lines(score.positive_density_per_mm2)),
+        Cell(notes.lines(score.positive_density_per_mm2)),
         Cell((*percent, Line(warning, "warn")) if warning else percent),
-        Cell(estimate_lines(score.h_score)),
-        *(number(figures.format_count(count)) for count in grades),
+        Cell(notes.lines(score.h_score)),
         number(figures.format_area(counts.area_um2)),
     )
 
 
-def _details(outcome: Scored) -> list[Block]:
-    blocks: list[Block] = [Heading(figures.format_marker(outcome.stain.marker), outcome.slide_id)]
+def _cautions(outcome: Scored) -> dict[str, None]:
+    """Return what must stand beside the figures of a section, each sentence once."""
     cautions = [*outcome.notes, *outcome.score.cautions]
     cautions += [f"{part.region.label}: {caution}" for part in outcome.compartments for caution in part.score.cautions]
+    return dict.fromkeys(cautions)
+
+
+def _of_several(caution: str, scored: Sequence[Scored]) -> str:
+    return f"{', '.join(outcome.slide_id for outcome in scored if caution in _cautions(outcome))}: {caution}"
+
+
+def _details(outcome: Scored, told: Sequence[str]) -> list[Block]:
+    blocks: list[Block] = [Heading(figures.format_marker(outcome.stain.marker), outcome.slide_id)]
+    cautions = tuple(caution for caution in _cautions(outcome) if caution not in told)
     if cautions:
-        blocks.append(Bullets(tuple(dict.fromkeys(cautions)), "warn"))
-    entries = [(_capital(name), words) for name, words in doubts(outcome.score)]
+        blocks.append(Bullets(cautions, "warn"))
+    entries = [(capital(name), words) for name, words in doubts(outcome.score) if not name.endswith(OWN_ERROR)]
     for part in outcome.compartments:
         words = [text for name, text in doubts(part.score) if name in CALLS_OF_PART]
         entries.append((f"Uncertain calls, {part.region.label}", "; ".join(words)))
     entries.append(("Hot spot", _hot_spot(outcome.hot_spot, outcome.stain.marker)))
+    if outcome.hot_spot is not None and outcome.hot_spot.density_per_mm2.intervals:
+        entries.append(("Intervals of the hot spot", _hot_spot_intervals(outcome.hot_spot)))
     if outcome.nucleus_um is not None:
         entries.append(("Median diameter of positive nuclei", f"{outcome.nucleus_um:.1f} µm"))
     entries.append(("Intervals", interval_methods(outcome.score) or "none"))
@@ -202,10 +217,6 @@ def _details(outcome: Scored) -> list[Block]:
     if len(outcome.fragments) > 1:
         blocks.append(_fragments(outcome.fragments))
     return blocks
-
-
-def _capital(words: str) -> str:
-    return words[:1].upper() + words[1:]
 
 
 def _hot_spot(spot: HotSpot | None, marker: str) -> str:
@@ -220,9 +231,15 @@ def _hot_spot(spot: HotSpot | None, marker: str) -> str:
         place = f", its upper left corner at x {spot.x_um:,.0f} µm, y {spot.y_um:,.0f} µm of the slide"
     return (
         f"{figure}: {figures.format_count(spot.positive)} {cells} in {figures.format_area(spot.tissue_um2)} of tissue "
-        f"in the densest window of {side} × {side} (steps of {spot.step_um:,.0f} µm){place}. The highest of many "
-        "windows has no interval and lies above the mean by chance alone."
+        f"in the densest window of {side} × {side} (steps of {spot.step_um:,.0f} µm){place}."
     )
+
+
+def _hot_spot_intervals(spot: HotSpot) -> str:
+    density = spot.density_per_mm2
+    notes = Footnotes([density])
+    said = "; ".join(f"{line.text} {line.after}" for line in notes.named_lines(density))
+    return " ".join((f"{said}.", CHOSEN, *notes.sentences))
 
 
 def _fragments(fragments: Sequence[tuple[int, CellCounts]]) -> Table:

@@ -10,9 +10,10 @@ from ihc_quant.domain.serial_sections import (
     DensityRatio,
     FractionRange,
 )
+from ihc_quant.report.footnotes import Footnotes
 from ihc_quant.report.headline import NO_ERROR_OF_DENSITY, holds_measurement
-from ihc_quant.report.page_blocks import Cell, Chapter, Line, Table, Text, estimate_lines, plain
-from ihc_quant.report.page_results import name_region
+from ihc_quant.report.page_blocks import Bullets, Cell, Chapter, Line, Table, Text, plain
+from ihc_quant.report.page_grades import capital, name_region
 
 
 def ratios_chapter(panel: BiopsyPanel) -> Chapter:
@@ -20,13 +21,15 @@ def ratios_chapter(panel: BiopsyPanel) -> Chapter:
     title = "Density ratios of serial sections"
     if not panel.ratios:
         return Chapter("ratios", title, (Text("No ratio was formed of these sections."),))
+    notes = Footnotes((each.ratio for each in panel.ratios), whole=True)
     table = Table(
         f"Each is a {SERIAL_SECTION_RATIO}: positive cells per mm² of one section over those of another. It may "
         "exceed 1. “Sampling + measurement” also holds the network’s own error of both sections, taken as independent.",
         ("Ratio", "Value", "Counted", "Warnings"),
-        tuple(_ratio(each) for each in panel.ratios),
+        tuple(_ratio(each, notes) for each in panel.ratios),
     )
-    return Chapter("ratios", title, (table,))
+    told = (Bullets(notes.sentences, "quiet"),) if notes.sentences else ()
+    return Chapter("ratios", title, (table, *told))
 
 
 def schemes_chapter(panel: BiopsyPanel) -> Chapter:
@@ -46,17 +49,19 @@ def schemes_chapter(panel: BiopsyPanel) -> Chapter:
 def bounds_chapter(panel: BiopsyPanel) -> Chapter:
     """Return the bounds on the fraction of cells that carry two markers."""
     title = "Bounds on co-expression"
-    said = Text(DOUBLE_STAIN)
     if not panel.bounds:
-        return Chapter("bounds", title, (Text("No bounds were formed of these sections."), said))
+        return Chapter("bounds", title, (Text("No bounds were formed of these sections."), Text(DOUBLE_STAIN)))
+    given = [each.warnings for each in panel.bounds if each.bounds is not None]
+    common = (sentence for sentence in (given or [()])[0] if all(sentence in warnings for warnings in given))
+    shared = tuple(dict.fromkeys((DOUBLE_STAIN, *common)))
     table = Table(
         "Between which limits the share of nucleated cells that carry both markers lies, from each marker's share on "
         "its own section (Fréchet bounds), with all intervals of both. Without them, as if both percentages were "
         "exact, the limits are narrower and the true share may lie outside. Neither is an estimate.",
         ("Markers", "Bounds with all intervals", "If both percentages were exact", "Counted", "Warnings"),
-        tuple(_bounds(each) for each in panel.bounds),
+        tuple(_bounds(each, shared) for each in panel.bounds),
     )
-    return Chapter("bounds", title, (said, table))
+    return Chapter("bounds", title, (Bullets(shared, "warn"), table))
 
 
 def _counted(*sections: CountedSection) -> Cell:
@@ -67,13 +72,13 @@ def _sentences(sentences: tuple[str, ...]) -> Cell:
     return Cell(tuple(Line(sentence, "warn") for sentence in sentences) or (Line("none"),))
 
 
-def _ratio(each: DensityRatio) -> tuple[Cell, ...]:
+def _ratio(each: DensityRatio, notes: Footnotes) -> tuple[Cell, ...]:
     region = each.numerator.region
     named = (Line(each.name, "value"), *((Line(name_region(region)),) if region else ()), Line(each.label, "quiet"))
     unknown = each.ratio.value is not None and not holds_measurement(each.ratio)
     return (
         Cell(named),
-        Cell((*estimate_lines(each.ratio), *((Line(NO_ERROR_OF_DENSITY, "quiet"),) if unknown else ()))),
+        Cell((*notes.lines(each.ratio), *((Line(NO_ERROR_OF_DENSITY, "quiet"),) if unknown else ()))),
         _counted(each.numerator, each.denominator),
         _sentences(each.warnings),
     )
@@ -88,21 +93,17 @@ def _scheme(each: SchemeVerdict) -> tuple[Cell, ...]:
         Cell((Line(scheme.id, "value"), Line(scheme.citation, "quiet"))),
         Cell((Line(scheme.denominator), Line(cut), *needs)),
         Cell(
-            (Line(_capital(each.text), "value" if each.category else ""), *((Line(judged, "quiet"),) if judged else ()))
+            (Line(capital(each.text), "value" if each.category else ""), *((Line(judged, "quiet"),) if judged else ()))
         ),
         Cell(tuple(Line(note) for note in each.notes) or (Line("–"),)),
     )
-
-
-def _capital(words: str) -> str:
-    return words[:1].upper() + words[1:]
 
 
 def _range(limits: FractionRange) -> str:
     return f"{100 * limits.low:.1f} to {100 * limits.high:.1f}"
 
 
-def _bounds(each: CoexpressionBounds) -> tuple[Cell, ...]:
+def _bounds(each: CoexpressionBounds, told: tuple[str, ...]) -> tuple[Cell, ...]:
     region = each.one.region
     named = (
         Line(f"{each.one.marker} and {each.other.marker}", "value"),
@@ -112,4 +113,5 @@ def _bounds(each: CoexpressionBounds) -> tuple[Cell, ...]:
         limits = (Cell((Line("not evaluable", "absent"), Line(each.reason))), plain("–"))
     else:
         limits = (Cell((Line(_range(each.widened), "value", "%"),)), plain(f"{_range(each.bounds)} %"))
-    return (Cell(named), *limits, _counted(each.one, each.other), _sentences(each.warnings))
+    rest = tuple(sentence for sentence in each.warnings if sentence not in told)
+    return (Cell(named), *limits, _counted(each.one, each.other), _sentences(rest))

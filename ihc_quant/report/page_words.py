@@ -14,6 +14,10 @@ METHOD: tuple[str, ...] = (
     "error. “Sampling + measurement” does, as far as it was measured: it adds an error drawn anew for the patient "
     "from what the weights’ card states for images that people marked, and reaches as far as the worst of these image "
     "sets. No interval holds the variation of staining between laboratories, or which piece of tissue was taken.",
+    "The densest window is the highest of many, so its count lies above the highest expected one by chance. Its "
+    "interval allows for the choice: half the cells, drawn at random, choose a window and the other half is counted in "
+    "it for the lower limit; the upper limit is the highest of any window. It takes staining as it lies on this "
+    "section. That the network may count too many just in the window chosen is not in it.",
     "A call is uncertain where the probability lies in the band that the weights’ card names. The two percentages "
     "across the band are those with the threshold at its upper and at its lower end.",
     "The Rogan–Gladen value is what the percentage would be if cells were miscalled as often as on the image set "
@@ -33,10 +37,15 @@ LIMITS: tuple[str, ...] = (
     "The cuts of 1+, 2+ and 3+ and the thresholds of the call are not validated for this staining and scanner.",
     "Nuclei that are pale, crowded, crushed or out of focus may be missed. Missed nuclei make the denominator too "
     "small and every percentage and H-score uncertain in a way that the intervals of sampling do not show.",
-    "H-scores have intervals of sampling alone: how far the network puts grades off was not measured. Its error of a "
-    "density was measured on images that hold some positive cells; where there are hardly any, single false ones weigh "
-    "more. For a ratio the errors of both sections are taken as independent, which makes its interval wider rather "
-    "than narrower, because both come from one network.",
+    "How far the network puts grades off was not measured. In H-scores and shares of 1+, 2+ and 3+ the cuts moved by a "
+    "quarter either way stand for it beside the error of the percentage; that says how far they move, not how often "
+    "that is far enough.",
+    "Areas have no interval: the outline of the tissue was not measured against people’s, and every density takes it "
+    "as it is. Nor have numbers that only describe the cells found: how many there are, the median diameter of their "
+    "nuclei, calls across the uncertain band, and figures under other thresholds.",
+    "The network’s error of a density was measured on images that hold some positive cells; where there are hardly "
+    "any, single false ones weigh more. For a ratio the errors of both sections are taken as independent, which makes "
+    "its interval wider rather than narrower, because both come from one network.",
     "Brown that is not the marker may be called positive: melanin, hemosiderin, pen, folds, dried edges, and "
     "eosinophils whose peroxidase was not blocked.",
     "The report makes no statement on diagnosis or treatment.",

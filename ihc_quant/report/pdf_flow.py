@@ -205,6 +205,8 @@ def facts_flow(facts: page_blocks.Facts) -> Flow:
 def bullets_flow(bullets: page_blocks.Bullets) -> Flow:
     """Return sentences; warnings stand on a tinted ground."""
     warn = bullets.tone == "warn"
+    if bullets.tone == "quiet":
+        return [*(paragraph(item, 6.8, colour=QUIET) for item in bullets.items), Spacer(1, 5)]
     rows = [[paragraph("•", 8), paragraph(item, 8)] for item in bullets.items]
     made = Table(rows, colWidths=[12, WIDTH - 12], hAlign="LEFT", splitInRow=SPLIT_ROW)
     style = [*FLUSH, ("LEFTPADDING", (0, 0), (-1, -1), 4)]

@@ -8,11 +8,15 @@ from ihc_quant.report.figures import (
     format_area,
     format_chromogen,
     format_count,
+    format_estimate,
     format_marker,
     format_with_intervals,
     one_line,
     positive_cells,
 )
+from ihc_quant.report.footnotes import outer_bounds
+
+GRADES = ("1+", "2+", "3+")
 
 
 def summary_lines(outcome: SlideOutcome) -> list[str]:
@@ -55,6 +59,8 @@ def _scored_lines(outcome: Scored) -> list[str]:
         _estimate_line("H-score", score.h_score),
         f"  grades: negative {format_count(counts.negative)}, 1+ {format_count(counts.one_plus)}, "
         f"2+ {format_count(counts.two_plus)}, 3+ {format_count(counts.three_plus)} (cuts not validated)",
+        *(_outer_line(f"share of {name}", share) for name, share in zip(GRADES, score.grade_fractions, strict=False)),
+        _outer_line("all cells", score.cell_density_per_mm2),
     ]
     lines += [f"  {name}: {words}" for name, words in doubts(score)]
     lines += [line for part in outcome.compartments for line in _part_lines(part.region.label, part.score)]
@@ -79,7 +85,13 @@ def _part_lines(name: str, score: MarkerScore) -> list[str]:
         f"{format_area(counts.area_um2)}",
         "  " + _estimate_line("percent positive", score.positive_fraction),
         "  " + _estimate_line("density", score.positive_density_per_mm2),
+        "  " + _estimate_line("H-score", score.h_score),
     ]
+
+
+def _outer_line(name: str, estimate: Estimate) -> str:
+    bounds = f" ({', '.join(outer_bounds(estimate))})" if estimate.intervals else ""
+    return f"  {name}: {format_estimate(estimate)}{bounds}"
 
 
 def _estimate_line(name: str, estimate: Estimate) -> str:

@@ -67,9 +67,9 @@ def cause_words(cause: Cause, *, excluded: bool) -> str:
     Examples
     --------
     >>> cause_words(Cause.PEN, excluded=True), cause_words(Cause.FOLD, excluded=False)
-    ('pen: left out', 'fold: told only')
+    ('pen: left out', 'fold: only reported')
     """
-    return f"{CAUSE_WORDS[cause]}: {'left out' if excluded else 'told only'}"
+    return f"{CAUSE_WORDS[cause]}: {'left out' if excluded else 'only reported'}"
 
 
 def draw_spoiled(canvas: NDArray[np.uint8], spoiled: SpoiledPlaces | None) -> NDArray[np.uint8]:

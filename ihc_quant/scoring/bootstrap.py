@@ -38,9 +38,12 @@ from ihc_quant.domain.score import CellCounts, Interval
 from ihc_quant.scoring.blocks import BlockCounts
 from ihc_quant.scoring.resampling import (
     AREA,
+    ONE_PLUS,
     POSITIVE,
     THIRDS,
+    THREE_PLUS,
     TOTAL,
+    TWO_PLUS,
     Draws,
     ScaledDraws,
     draw_blocks,
@@ -65,7 +68,7 @@ BOOTSTRAP_SEED = 20040
 SPATIAL_METHOD = "spatial block"
 """How the method of an interval begins that takes blocks, not cells, as the units."""
 
-NEGATIVE, POSITIVE_GRADES = slice(0, 1), slice(1, None)
+POSITIVE_GRADES = slice(1, None)
 """Columns of ``BlockCounts.grades``."""
 
 LARGEST_LOG = 700.0
@@ -83,11 +86,17 @@ class BlockIntervals:
     density_per_mm2 : Interval or None
         Of the density of positive cells.
     h_score : Interval or None
+    cell_density_per_mm2 : Interval or None
+        Of the density of all cells.
+    grades : tuple of Interval or None
+        Of the fractions of cells that are 1+, 2+ and 3+.
     """
 
     fraction: Interval | None
     density_per_mm2: Interval | None
     h_score: Interval | None
+    cell_density_per_mm2: Interval | None = None
+    grades: tuple[Interval | None, Interval | None, Interval | None] = (None, None, None)
 
 
 def block_intervals(
@@ -98,7 +107,7 @@ def block_intervals(
     seed: int = BOOTSTRAP_SEED,
     min_blocks: int = MIN_BLOCKS,
 ) -> BlockIntervals:
-    """Return the block-bootstrap intervals of the three figures of a section.
+    """Return the block-bootstrap intervals of the figures of a section.
 
     Parameters
     ----------
@@ -117,16 +126,14 @@ def block_intervals(
     -------
     BlockIntervals
         An interval is None where there are fewer than ``FEWEST_BLOCKS`` blocks or no cells, and where the draws do not
-        differ: all blocks agree, or an H-score stands at 300. Without a positive cell all three, and with no other the
-        fraction, have the exact limits of ``unseen_limit``; with a call in fewer than ``FEWEST_BLOCKS`` blocks
-        they reach to these.
+        differ: all blocks agree, or an H-score stands at 300. Without a positive cell all but the density of cells, and
+        with no other the fraction, have the exact limits of ``unseen_limit``; with a call in fewer than
+        ``FEWEST_BLOCKS`` blocks they reach to these. So do the fractions of grades.
     """
     counts = blocks.total()
     if len(blocks) < FEWEST_BLOCKS or not counts.total:
         return BlockIntervals(None, None, None)
     note = "" if len(blocks) >= min_blocks else f"{len(blocks)} blocks; at least {min_blocks} are wanted"
-    if not counts.positive:
-        return _none_positive(blocks, counts, level, note)
     drawn = draw_blocks(blocks, draws, np.random.Generator(np.random.PCG64(seed)))
     method = f"{SPATIAL_METHOD} bootstrap, studentised, {draws} draws of {len(blocks)} blocks"
 
@@ -136,36 +143,33 @@ def block_intervals(
             return None
         return Interval(limits[0] * scale, limits[1] * scale, level, method, not note, note)
 
-    fraction: Interval | None
-    if counts.positive == counts.total:
-        fraction = Interval(1 - unseen_limit(blocks, level), 1.0, level, _exact_method(blocks), not note, note)
-    else:
-        fraction = interval(POSITIVE, TOTAL, True, 1.0)
-    given = BlockIntervals(
-        fraction=fraction,
-        density_per_mm2=interval(POSITIVE, AREA, False, 1.0),
-        h_score=interval(THIRDS, TOTAL, True, 300.0),
+    limit = unseen_limit(blocks, level)
+
+    def share(numerator: int, grades: slice) -> Interval | None:
+        """Return the interval of a fraction of cells, never narrower than where none, or no other, is seen."""
+        found = int(blocks.grades[:, grades].sum())
+        if found in (0, counts.total):
+            low, high = (0.0, limit) if found == 0 else (1 - limit, 1.0)
+            return Interval(low, high, level, _exact_method(blocks), not note, note)
+        given = interval(numerator, TOTAL, True, 1.0)
+        if _seen_in(blocks, grades) < FEWEST_BLOCKS:
+            given = _reaching(given, high=limit)
+        others = (blocks.grades.sum(axis=1) > blocks.grades[:, grades].sum(axis=1)).sum()
+        return _reaching(given, low=1 - limit) if others < FEWEST_BLOCKS else given
+
+    one, two, three = (
+        share(figure, slice(grade, grade + 1)) for grade, figure in enumerate((ONE_PLUS, TWO_PLUS, THREE_PLUS), 1)
     )
-    return _not_narrower_than_unseen(given, blocks, counts, level)
-
-
-def _not_narrower_than_unseen(
-    given: BlockIntervals, blocks: BlockCounts, counts: CellCounts, level: float
-) -> BlockIntervals:
-    """Return the intervals, widened where one of the calls was seen in so few blocks that their draws say too little.
-
-    What was seen in one block says no more of how rare it is than having seen none: the limits hold those of none.
-    """
-    if _seen_in(blocks, POSITIVE_GRADES) < FEWEST_BLOCKS:
-        none = _none_positive(blocks, counts, level, "")
-        given = BlockIntervals(
-            fraction=_reaching(given.fraction, high=_high(none.fraction)),
-            density_per_mm2=_reaching(given.density_per_mm2, high=_high(none.density_per_mm2)),
-            h_score=_reaching(given.h_score, high=_high(none.h_score)),
-        )
-    if _seen_in(blocks, NEGATIVE) < FEWEST_BLOCKS:
-        given = replace(given, fraction=_reaching(given.fraction, low=1 - unseen_limit(blocks, level)))
-    return given
+    cells = interval(TOTAL, AREA, False, 1.0) if counts.area_um2 else None
+    unseen = _none_positive(blocks, counts, level, note)
+    if counts.positive:
+        positive, h_score = interval(POSITIVE, AREA, False, 1.0), interval(THIRDS, TOTAL, True, 300.0)
+        if _seen_in(blocks, POSITIVE_GRADES) < FEWEST_BLOCKS:
+            # What was seen in one block says no more of how rare it is than having seen none.
+            positive, h_score = _reaching(positive, high=_high(unseen[0])), _reaching(h_score, high=_high(unseen[1]))
+    else:
+        positive, h_score = unseen
+    return BlockIntervals(share(POSITIVE, POSITIVE_GRADES), positive, h_score, cells, (one, two, three))
 
 
 def _high(interval: Interval | None) -> float:
@@ -185,15 +189,17 @@ def _reaching(interval: Interval | None, low: float = np.inf, high: float = -np.
     return replace(interval, low=min(interval.low, low), high=max(interval.high, high), method=method)
 
 
-def _none_positive(blocks: BlockCounts, counts: CellCounts, level: float, note: str) -> BlockIntervals:
-    """Return the intervals where no cell is positive: unseen ones are as dense as cells are, and at most 3+."""
+def _none_positive(
+    blocks: BlockCounts, counts: CellCounts, level: float, note: str
+) -> tuple[Interval | None, Interval]:
+    """Return the intervals of density and H-score without a positive cell: as dense as cells are, and at most 3+."""
     limit, method = unseen_limit(blocks, level), _exact_method(blocks)
 
     def up_to(most: float) -> Interval:
         return Interval(0.0, limit * most, level, method, not note, note)
 
     density = up_to(counts.total / (counts.area_um2 / 1e6)) if counts.area_um2 else None
-    return BlockIntervals(up_to(1.0), density, up_to(300.0))
+    return density, up_to(300.0)
 
 
 def _exact_method(blocks: BlockCounts) -> str:

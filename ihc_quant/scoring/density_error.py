@@ -4,24 +4,25 @@ The card of the weights states, for each image set, how far the number of positi
 logarithmic scale, and the same of all cells. As with the percentage (``network_error``) the error is seen in two ways,
 each gives an interval, and the wider end counts on either side.
 
-- **Images.** ln(found / true) of a new image is drawn from bias + s √(1 + 1/k) t, t of Student's distribution with
-  k − 1 degrees of freedom, k the patients (Gelman et al., Bayesian Data Analysis, 3rd edition, section 3.2), and the
-  density is divided by its exponential. Images with few true cells were left out, so this says nothing of tissue with
-  hardly any positive cells.
+- **Images.** ln(found / true) of a new patient is drawn (``ihc_quant.scoring.error_sets``), and the density is divided
+  by its exponential. Images with few true cells were left out, so this says nothing of tissue with hardly any positive
+  cells.
 - **Cells.** The share of positive cells is corrected by drawn sensitivities and specificities (Rogan and Gladen 1978,
   10.1093/oxfordjournals.aje.a112510) and multiplied by the density of all cells, itself divided by the drawn error of
   their number. There each false positive weighs more the fewer positive cells there are.
 
 Sampling is drawn from a two-piece normal distribution with the limits of the widest sampling interval, of the logarithm
-where the lower limit is above 0. Which sets are taken, and how far the interval reaches, is as with the percentage.
+where the lower limit is above 0. Which sets are taken, and how far the interval reaches, is as with the percentage. Of
+the density of all cells only their own number errs.
 
 The errors of the two densities of a ratio are drawn apart, each section's from any of the sets. Both come from one
 network, so that a part of them cancels in truth; how much is not known for two markers on two sections, and errors
 taken as independent give the wider interval.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from math import expm1
 
 import numpy as np
@@ -30,19 +31,18 @@ from scipy.special import ndtri
 
 from ihc_quant.domain.measurement_error import LogCountError, MeasurementError
 from ihc_quant.domain.score import CellCounts, Estimate
+from ihc_quant.scoring.error_sets import KnownError, Spread, images_of, known_error, place_of, places_of
 from ihc_quant.scoring.intervals import outer_limits
 from ihc_quant.scoring.network_error import (
     MEASUREMENT_DRAWS,
     MEASUREMENT_METHOD,
+    OTHER_CALLS,
     draw_corrected,
-    place_of,
-    sets_for,
-    where_measured,
     with_measurement,
 )
 
-COUNTS = "number of positive cells: "
-"""How the statement begins of what is known of the error of a density."""
+HIGHEST_LOG = 300.0
+"""A drawn error beyond e to this changes no limit, and would be no number of cells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,18 +84,35 @@ def carry_density_error(
     Estimate
         The same density; where the error is known, its last interval is "sampling + measurement" and holds the others.
     str
-        What the error was measured on, or that it is not known; empty where the card states no error at all.
+        What the error was measured on, or that it is not known.
     """
-    if not counted.errors:
-        return counted.density, ""
-    used, doubt = _sets(counted)
-    if not used:
-        return counted.density, f"{COUNTS}measurement error unknown: {_why_unknown(counted.errors)}"
-    statement = f"{COUNTS}measured on {'; '.join(_details(error) for error in used)}{doubt}"
-    if counted.density.value is None:
+    if counted.errors is None:
+        return counted.density, OTHER_CALLS
+    known = _known(counted)
+    statement = known.statement(partial(_details, _positive_count, "such cells"))
+    if counted.density.value is None or not known.drawn:
         return counted.density, statement
-    limits = [_limits(true, level) for true in _true_densities(counted, used, level, draws, (seed, 0))]
-    return with_measurement(counted.density, limits, level, draws, where_measured(used, doubt)), statement
+    limits = [_limits(true, level) for true in _true_densities(counted, known, level, draws, (seed, 0))]
+    return with_measurement(counted.density, limits, level, draws, known.note), statement
+
+
+def carry_cell_density_error(
+    counted: CountedDensity, *, level: float = 0.95, draws: int = MEASUREMENT_DRAWS, seed: int = 0
+) -> tuple[Estimate, str]:
+    """Carry the network's error into the density of all nucleated cells, positive or not.
+
+    Parameters and returns are those of ``carry_density_error``; ``counted.density`` is that of all cells. How cells are
+    called makes no difference to it, but a card states one error for all its calls, so it is not known without these.
+    """
+    if counted.errors is None:
+        return counted.density, OTHER_CALLS
+    known = known_error(counted.marker, counted.errors, lambda error: _spread(error.cell_count))
+    statement = known.statement(partial(_details, _cell_count, "cells"))
+    if counted.density.value is None or not known.drawn:
+        return counted.density, statement
+    sampled = _sampled(counted.density, level, draws, _generator(seed, 3, 0))
+    limits = [_limits(_undo(sampled, spread, _generator(seed, 3, 1)), level) for _, spread in known.drawn]
+    return with_measurement(counted.density, limits, level, draws, known.note), statement
 
 
 def carry_ratio_error(
@@ -124,57 +141,54 @@ def carry_ratio_error(
         The same ratio; where the error of both sides is known, its last interval is "sampling + measurement" and holds
         the others. The inverse ratio has the inverse limits.
     """
-    sides = [(counted, *_sets(counted)) for counted in (numerator, denominator)]
-    if not all(used for _, used, _ in sides):
+    sides = [(counted, _known(counted)) for counted in (numerator, denominator)]
+    if not all(known.drawn for _, known in sides):
         return ratio
     # The stream goes with the section, not with its place in the ratio, so that the inverse has the inverse limits.
     first = numerator.marker < denominator.marker
     above, below = (
-        [np.log(np.maximum(true, _half_a_cell(counted))) for true in _true_densities(counted, used, level, draws, key)]
-        for (counted, used, _), key in zip(sides, ((seed, 1 + first), (seed, 2 - first)), strict=True)
+        [np.log(np.maximum(true, _half_a_cell(counted))) for true in _true_densities(counted, known, level, draws, key)]
+        for (counted, known), key in zip(sides, ((seed, 1 + first), (seed, 2 - first)), strict=True)
     )
     limits = [_limits(one - other, level) for one in above for other in below]
-    doubtful = [(used, doubt) for _, used, doubt in sides if doubt]
-    note = where_measured(
-        [error for used, _ in doubtful for error in used], "".join(dict.fromkeys(doubt for _, doubt in doubtful))
-    )
+    doubtful = [known for _, known in sides if known.doubt]
+    places = places_of([error for known in doubtful for error, _ in known.drawn])
+    doubts = "".join(dict.fromkeys(known.doubt for known in doubtful))
+    note = f"measured on {places}{doubts}" if doubtful else ""
     ends = [(float(np.exp(low)), float(np.exp(high))) for low, high in limits]
     return with_measurement(ratio, ends, level, draws, note)
 
 
-def _sets(counted: CountedDensity) -> tuple[list[MeasurementError], str]:
-    """Return the sets that tell the error of this count, and what to add where the marker is not among them."""
-    return sets_for(counted.marker, [error for error in counted.errors or () if _told(error.positive_count)])
+def _known(counted: CountedDensity) -> KnownError:
+    """Return what is known of the error of the number of positive cells."""
+    return known_error(counted.marker, counted.errors or (), lambda error: _spread(error.positive_count))
 
 
-def _told(error: LogCountError | None) -> bool:
-    """Return whether an error is known well enough: a single patient does not tell how patients differ."""
-    return error is not None and error.patients > 1
+def _spread(count: LogCountError | None) -> Spread | None:
+    return None if count is None else Spread(count.bias_log, count.sd_log, count.patients)
 
 
-def _why_unknown(errors: Sequence[MeasurementError]) -> str:
-    single = [error for error in errors if error.positive_count is not None]
-    if not single:
-        return "the card of the weights states none"
-    return f"measured on a single patient ({'; '.join(_details(error) for error in single)})"
+def _positive_count(error: MeasurementError) -> LogCountError | None:
+    return error.positive_count
 
 
-def _details(error: MeasurementError) -> str:
-    count = error.positive_count
+def _cell_count(error: MeasurementError) -> LogCountError | None:
+    return error.cell_count
+
+
+def _details(count_of: Callable[[MeasurementError], LogCountError | None], cells: str, error: MeasurementError) -> str:
+    count = count_of(error)
     assert count is not None  # only such sets are described
-    images = "1 image" if count.images == 1 else f"{count.images} images"
-    patients = "1 patient" if count.patients == 1 else f"{count.patients} patients"
-    images += "" if count.patients == count.images > 1 else f" of {patients}"
     off = f"{100 * expm1(count.bias_log):+.0f}".replace("-", "−")
     return (
-        f"{place_of(error)} ({images} with at least {count.least_cells} such cells, {error.how}: {off} % on average, "
-        f"standard deviation {100 * expm1(count.sd_log):.0f} %)"
+        f"{place_of(error)} ({images_of(count.images, count.patients)} with at least {count.least_cells} {cells}, "
+        f"{error.how}: {off} % on average, standard deviation {100 * expm1(count.sd_log):.0f} %)"
     )
 
 
 def _true_densities(
     counted: CountedDensity,
-    errors: Sequence[MeasurementError],
+    known: KnownError,
     level: float,
     draws: int,
     key: tuple[int, int],
@@ -185,14 +199,15 @@ def _true_densities(
     """
     sampled = _sampled(counted.density, level, draws, _generator(*key, 0))
     all_per_mm2 = counted.counts.total / (counted.counts.area_um2 / 1e6)
-    for error in errors:
-        if error.positive_count is not None:
-            yield _undo(sampled, error.positive_count, _generator(*key, 1))
-        if error.cell_count is not None and _told(error.cell_count):
-            share = np.clip(sampled / all_per_mm2, 0, 1)
-            corrected = draw_corrected(error, share, _generator(*key, 2))
-            if corrected is not None:
-                yield _undo(corrected * all_per_mm2, error.cell_count, _generator(*key, 3))
+    for _, spread in known.drawn:
+        yield _undo(sampled, spread, _generator(*key, 1))
+    counted_too = [error for error, _ in known.drawn]
+    of_cells = known_error(counted.marker, counted_too, lambda error: _spread(error.cell_count))
+    share = np.clip(sampled / all_per_mm2, 0, 1)
+    for error, spread in of_cells.drawn:
+        corrected = draw_corrected(error, share, _generator(*key, 2))
+        if corrected is not None:
+            yield _undo(corrected * all_per_mm2, spread, _generator(*key, 3))
 
 
 def _sampled(density: Estimate, level: float, draws: int, random: np.random.Generator) -> NDArray[np.float64]:
@@ -206,11 +221,10 @@ def _sampled(density: Estimate, level: float, draws: int, random: np.random.Gene
     return np.asarray(np.maximum(value + np.where(z < 0, value, high - value) * z, 0), np.float64)
 
 
-def _undo(found: NDArray[np.float64], error: LogCountError, random: np.random.Generator) -> NDArray[np.float64]:
+def _undo(found: NDArray[np.float64], spread: Spread, random: np.random.Generator) -> NDArray[np.float64]:
     """Return true densities behind found ones, the error of a new patient drawn for each."""
-    off = random.standard_t(error.patients - 1, len(found)) * (1 + 1 / error.patients) ** 0.5
-    # A draw beyond e to this changes no limit, and would be no number of cells.
-    return np.asarray(found * np.exp(-np.clip(error.bias_log + error.sd_log * off, -300, 300)), np.float64)
+    off = np.clip(spread.draw(len(found), random), -HIGHEST_LOG, HIGHEST_LOG)
+    return np.asarray(found * np.exp(-off), np.float64)
 
 
 def _half_a_cell(counted: CountedDensity) -> float:

@@ -4,18 +4,17 @@ The card of the weights states, for each image set, how far the percentage of an
 the images) and how often a found cell was called as people called it. Both are errors of the same calls, seen twice, so
 they are not added: each gives an interval, and the wider end counts on either side.
 
-- **Images.** The error of a new image is drawn from bias + s √(1 + 1/k) t, t of Student's distribution with k − 1
-  degrees of freedom, k the patients: the predictive distribution of one more value after k (Gelman et al., Bayesian
-  Data Analysis, 3rd edition, section 3.2). Taking patients for images allows for images of one patient that err alike.
-  The spread over small images also holds their own sampling, so this is too wide for a slide rather than too narrow.
-  It is in points, and was measured at the percentages of those images.
+- **Images.** The error of a new patient is drawn from mean and spread over the images
+  (``ihc_quant.scoring.error_sets``). Taking patients for images allows for images of one patient that err alike. The
+  spread over small images also holds their own sampling, so this is too wide for a slide rather than too narrow. It is
+  in points, and was measured at the percentages of those images.
 - **Cells.** Sensitivity and specificity are drawn from Beta(hits + ½, misses + ½) and the percentage is corrected by
   them (Rogan and Gladen 1978, 10.1093/oxfordjournals.aje.a112510). That follows the percentage of the slide, where the
   first cannot: missed positives weigh more the more there are. It knows nothing of cells that were not found.
 
-Sampling is drawn from a two-piece normal distribution with the limits of the widest sampling interval. An image set of
-the section's own marker speaks for it alone; otherwise all sets are taken and the interval reaches over all of them, an
-error as large as in the worst. None is known to hold for another marker or tissue, so that interval is marked.
+Sampling is drawn from a two-piece normal distribution with the limits of the widest sampling interval. Which image sets
+speak stands in ``ihc_quant.scoring.error_sets``; the interval reaches over all of them, an error as large as in the
+worst.
 """
 
 from collections.abc import Sequence
@@ -26,6 +25,7 @@ from scipy.special import ndtri
 
 from ihc_quant.domain.measurement_error import MeasurementError
 from ihc_quant.domain.score import UNKNOWN_ERROR, CorrectedFraction, Estimate, Interval, NetworkError
+from ihc_quant.scoring.error_sets import Spread, images_of, known_error, place_of
 from ihc_quant.scoring.intervals import outer_limits
 
 MEASUREMENT_DRAWS = 20_000
@@ -34,10 +34,7 @@ MEASUREMENT_DRAWS = 20_000
 MEASUREMENT_METHOD = "sampling + measurement"
 """How the method of an interval begins that holds the network's own error too; others hold sampling alone."""
 
-NAMED_MARKERS = ("CD4", "CD8", "CCR4")
-"""Markers that a statement names; others are "this stain"."""
-
-OTHER_CALLS = NetworkError(
+OTHER_CALLS = (
     "measurement error unknown: it was measured with the calls of the weights' card; cells are called otherwise here"
 )
 """What a page says where a threshold or a rule was chosen that nobody measured."""
@@ -75,35 +72,36 @@ def carry_error(
         What the error was measured on, and the corrected fractions.
     """
     if not errors:
-        return fraction, OTHER_CALLS if errors is None else UNKNOWN_ERROR
-    used, doubt = sets_for(marker, errors)
-    details = "; ".join(_details(error) for error in used)
+        return fraction, NetworkError(OTHER_CALLS) if errors is None else UNKNOWN_ERROR
+    known = known_error(marker, errors, spread_of_points)
+    statement = known.statement(_details)
     if fraction.value is None:
-        return fraction, NetworkError(f"measured on {details}{doubt}")
-    sampled = _sampled(fraction, level, draws, seed)
+        return fraction, NetworkError(statement)
+    sampled = draw_fraction(fraction, level, draws, seed)
     corrected = tuple(
         CorrectedFraction(place_of(error), _corrected_fraction(fraction.value, error, sampled, level, seed))
-        for error in used
+        for error in known.used
     )
-    limits = [_limits(error, sampled, level, seed) for error in used if error.patients > 1]
-    if not limits:
-        statement = f"measurement error unknown: measured on a single patient ({details}){doubt}"
-        return fraction, NetworkError(statement, corrected)
-    carried = with_measurement(fraction, limits, level, draws, where_measured(used, doubt))
-    return carried, NetworkError(f"measured on {details}{doubt}", corrected)
+    if not known.drawn:
+        return fraction, NetworkError(statement, corrected=corrected)
+    limits = [
+        quantiles(true, level) for error, spread in known.drawn for true in true_fractions(error, spread, sampled, seed)
+    ]
+    return with_measurement(fraction, limits, level, draws, known.note), NetworkError(statement, corrected=corrected)
 
 
-def sets_for(marker: str, errors: Sequence[MeasurementError]) -> tuple[list[MeasurementError], str]:
-    """Return the image sets that speak for a marker, and what to add where it is not among them."""
-    own = [error for error in errors if error.marker == marker]
-    name = marker if marker in NAMED_MARKERS else "this stain"
-    return own or list(errors), "" if own else f"; not validated for {name}"
+def spread_of_points(error: MeasurementError) -> Spread:
+    """Return the error of the percentage on a set, as a fraction."""
+    return Spread(error.bias_points / 100, error.sd_points / 100, error.patients)
 
 
-def where_measured(errors: Sequence[MeasurementError], doubt: str) -> str:
-    """Return the note of an interval that rests on image sets of other markers; empty where there is no doubt."""
-    places = "; ".join(dict.fromkeys(place_of(error) for error in errors))
-    return f"measured on {places}{doubt}" if doubt else ""
+def true_fractions(
+    error: MeasurementError, spread: Spread, sampled: NDArray[np.float64], seed: int
+) -> list[NDArray[np.float64]]:
+    """Return draws (n,) of the true fraction behind sampled ones (n,), by each way to see the error of a set."""
+    ways = [np.clip(sampled - spread.draw(len(sampled), _generator(seed + 1)), 0, 1)]
+    by_cell = draw_corrected(error, sampled, _generator(seed + 2))
+    return ways if by_cell is None else [*ways, by_cell]
 
 
 def with_measurement(
@@ -137,6 +135,12 @@ def with_measurement(
     return Estimate(estimate.value, estimate.unit, (*estimate.intervals, interval))
 
 
+def by_what_they_hold(intervals: Sequence[Interval]) -> tuple[list[Interval], list[Interval]]:
+    """Return the intervals that hold sampling alone, and those that hold the network's own error too."""
+    both = [interval for interval in intervals if interval.method.startswith(MEASUREMENT_METHOD)]
+    return [interval for interval in intervals if interval not in both], both
+
+
 def rogan_gladen(fraction: float, sensitivity: float, specificity: float) -> float | None:
     """Return the true fraction behind an apparent one, (p + sp − 1) / (se + sp − 1); may lie outside 0 to 1.
 
@@ -157,40 +161,20 @@ def rogan_gladen(fraction: float, sensitivity: float, specificity: float) -> flo
     return (fraction + specificity - 1) / informed if informed > 0 else None
 
 
-def place_of(error: MeasurementError) -> str:
-    """Return marker and tissue of an image set, as a page names it."""
-    return f"{error.marker}, {error.tissue}"
-
-
 def _details(error: MeasurementError) -> str:
-    images = "1 image" if error.images == 1 else f"{error.images} images"
-    # Where patients are not known, each image stands for one.
-    patients = "1 patient" if error.patients == 1 else f"{error.patients} patients"
-    images += "" if error.patients == error.images > 1 else f" of {patients}"
     bias = f"{error.bias_points:+.1f}".replace("-", "−")
     return (
-        f"{place_of(error)} ({images}, {error.how}: {bias} points on average, standard deviation {error.sd_points:.1f})"
+        f"{place_of(error)} ({images_of(error.images, error.patients)}, {error.how}: {bias} points on average, "
+        f"standard deviation {error.sd_points:.1f})"
     )
 
 
-def _sampled(fraction: Estimate, level: float, draws: int, seed: int) -> NDArray[np.float64]:
+def draw_fraction(fraction: Estimate, level: float, draws: int, seed: int) -> NDArray[np.float64]:
     """Return draws of the fraction under sampling alone, of which ``level`` lie in the widest interval."""
     value = fraction.value or 0.0
     low, high = outer_limits(fraction)
     z = _generator(seed).standard_normal(draws) / float(ndtri(0.5 + level / 2))
     return np.asarray(np.clip(value + np.where(z < 0, value - low, high - value) * z, 0, 1), np.float64)
-
-
-def _limits(error: MeasurementError, sampled: NDArray[np.float64], level: float, seed: int) -> tuple[float, float]:
-    """Return the wider limits of both ways to see the error of one set."""
-    off = _generator(seed + 1).standard_t(error.patients - 1, len(sampled)) * (1 + 1 / error.patients) ** 0.5
-    by_image = np.clip(sampled - (error.bias_points + error.sd_points * off) / 100, 0, 1)
-    ways = [by_image]
-    by_cell = draw_corrected(error, sampled, _generator(seed + 2))
-    if by_cell is not None:
-        ways.append(by_cell)
-    ends = [_quantiles(way, level) for way in ways]
-    return min(low for low, _ in ends), max(high for _, high in ends)
 
 
 def draw_corrected(
@@ -230,7 +214,7 @@ def _corrected_fraction(
     if not 0 <= corrected <= 1:
         percent = f"{100 * corrected:.1f}".replace("-", "−")
         return Estimate(None, "fraction", reason=f"the correction leads to {percent} %, which is impossible")
-    low, high = _quantiles(by_cell, level)
+    low, high = quantiles(by_cell, level)
     few = "measured on a single patient" if error.patients == 1 else ""
     interval = Interval(
         min(low, corrected), max(high, corrected), level, "sampling + miscalls, simulated", reliable=not few, note=few
@@ -238,7 +222,8 @@ def _corrected_fraction(
     return Estimate(corrected, "fraction", (interval,))
 
 
-def _quantiles(values: NDArray[np.float64], level: float) -> tuple[float, float]:
+def quantiles(values: NDArray[np.float64], level: float) -> tuple[float, float]:
+    """Return the limits that hold so much of the values (n,), the same left out on either side."""
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 

@@ -16,8 +16,17 @@ HALF_CELL_ERROR = 2**0.5
 """Standard error, on the log and logit scale, of a draw without a positive cell, which stands as half a cell:
 1 / √0.5."""
 
-POSITIVE, TOTAL, THIRDS, AREA = range(4)
-"""Sums of a draw: positive cells, all cells, H-score / 300 over cells, and mm²."""
+POSITIVE, TOTAL, THIRDS, AREA, ONE_PLUS, TWO_PLUS, THREE_PLUS = range(7)
+"""Sums of a draw: positive cells, all cells, H-score / 300 over cells, mm², and cells of each positive grade."""
+
+FIGURES = 7
+
+PRODUCTS: tuple[tuple[int, int], ...] = (
+    *((figure, figure) for figure in range(FIGURES)),
+    *((figure, TOTAL) for figure in (POSITIVE, THIRDS, ONE_PLUS, TWO_PLUS, THREE_PLUS)),
+    *((figure, AREA) for figure in (POSITIVE, TOTAL)),
+)
+"""Products of two figures that the error of a ratio of their sums wants; no others are drawn."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,12 +37,12 @@ class Draws:
     ----------
     size : ndarray, shape (s,), int64
         Blocks in each stratum.
-    first : ndarray, shape (s, draws + 1, 4), float64
-        ``POSITIVE``, ``TOTAL``, ``THIRDS`` and ``AREA``.
-    second : ndarray, shape (s, draws + 1, 4, 4), float64
-        Sums of their products.
-    values : ndarray, shape (b, 4), float64
-        The four figures of each block as it is.
+    first : ndarray, shape (s, draws + 1, 7), float64
+        From ``POSITIVE`` to ``THREE_PLUS``.
+    second : ndarray, shape (s, draws + 1, len(PRODUCTS)), float64
+        Sums of the products of two of them.
+    values : ndarray, shape (b, 7), float64
+        The same figures of each block as it is.
     stratum : ndarray, shape (b,), int64
         Of each block, from 0.
     neighbours : Neighbours
@@ -46,6 +55,10 @@ class Draws:
     values: NDArray[np.float64]
     stratum: NDArray[np.int64]
     neighbours: Neighbours
+
+    def product(self, one: int, other: int) -> NDArray[np.float64]:
+        """Return the sums (s, draws + 1) of the products of two figures."""
+        return self.second[..., PRODUCTS.index((one, other))]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,21 +112,25 @@ def draw_blocks(blocks: BlockCounts, draws: int, random: np.random.Generator) ->
     """Draw the blocks of each stratum with replacement, as many as there are."""
     grades = blocks.grades.astype(np.float64)
     values = np.stack(
-        [grades[:, 1:].sum(axis=1), grades.sum(axis=1), grades @ np.arange(4) / 3, blocks.area_um2 / 1e6], axis=1
-    )
+        [
+            grades[:, 1:].sum(axis=1), grades.sum(axis=1), grades @ np.arange(4) / 3, blocks.area_um2 / 1e6,
+            *grades[:, 1:].T,
+        ],
+        axis=1,
+    )  # fmt: skip
     stratum = _strata(blocks.fragment)
     size, first, second = [], [], []
     for number in range(int(stratum.max()) + 1):
         rows = values[stratum == number]
         k = len(rows)
-        columns = np.concatenate([rows, (rows[:, :, None] * rows[:, None, :]).reshape(k, 16)], axis=1)
+        columns = np.concatenate([rows, *(rows[:, [one]] * rows[:, [other]] for one, other in PRODUCTS)], axis=1)
         sums = [columns.sum(axis=0, keepdims=True)]
         at_once = max(1, 4_000_000 // k)
         sums += [_times(k, min(at_once, draws - begun), random) @ columns for begun in range(0, draws, at_once)]
         drawn = np.concatenate(sums)
         size.append(k)
-        first.append(drawn[:, :4])
-        second.append(drawn[:, 4:].reshape(-1, 4, 4))
+        first.append(drawn[:, :FIGURES])
+        second.append(drawn[:, FIGURES:])
     return Draws(np.array(size), np.stack(first), np.stack(second), values, stratum, find_neighbours(blocks))
 
 
@@ -153,11 +170,10 @@ def scale_ratio(drawn: Draws, numerator: int, denominator: int, bounded: bool) -
     safe_m = np.where(usable, sum_m, 1.0)
     ratio = sum_x / safe_m
     k = drawn.size[:, None].astype(np.float64)
-    products = drawn.second
     square = (
-        products[..., numerator, numerator]
-        - 2 * ratio * products[..., numerator, denominator]
-        + ratio**2 * products[..., denominator, denominator]
+        drawn.product(numerator, numerator)
+        - 2 * ratio * drawn.product(numerator, denominator)
+        + ratio**2 * drawn.product(denominator, denominator)
     )
     variance = np.maximum(square - (x - ratio * m) ** 2 / k, 0) * k / (k - 1)
     error = np.sqrt(variance.sum(axis=0)) / safe_m

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypedDict
 
 from ihc_quant.domain.measurement_error import MeasurementError
 from ihc_quant.domain.score import CellCounts, Estimate, Interval, MarkerScore, UncertainCalls
@@ -15,7 +16,14 @@ from ihc_quant.scoring.bootstrap import (
     block_intervals,
 )
 from ihc_quant.scoring.counts import NO_CELLS
-from ihc_quant.scoring.density_error import CountedDensity, carry_density_error
+from ihc_quant.scoring.density_error import CountedDensity, carry_cell_density_error, carry_density_error
+from ihc_quant.scoring.grade_error import (
+    GRADE_WEIGHTS,
+    H_SCORE_WEIGHTS,
+    GradedCells,
+    carry_grade_error,
+    grade_error_statement,
+)
 from ihc_quant.scoring.intervals import garwood_interval, grade_interval, wilson_interval
 from ihc_quant.scoring.network_error import MEASUREMENT_DRAWS, carry_error
 
@@ -103,6 +111,17 @@ def positive_density_per_mm2(counts: CellCounts) -> float | None:
     return counts.positive / (counts.area_um2 / 1e6) if counts.area_um2 > 0 else None
 
 
+def cell_density_per_mm2(counts: CellCounts) -> float | None:
+    """Return all nucleated cells over the area in mm²; None without area.
+
+    Examples
+    --------
+    >>> cell_density_per_mm2(CellCounts(50, 20, 20, 10, area_um2=2e6))
+    50.0
+    """
+    return counts.total / (counts.area_um2 / 1e6) if counts.area_um2 > 0 else None
+
+
 def score_marker(
     marker: str,
     counts: CellCounts,
@@ -111,6 +130,7 @@ def score_marker(
     *,
     errors: Sequence[MeasurementError] | None = (),
     uncertain: UncertainCalls | None = None,
+    moved: tuple[CellCounts, ...] = (),
 ) -> MarkerScore:
     """Score one marker on one section.
 
@@ -128,12 +148,14 @@ def score_marker(
         The network's own error, from the weights' card; None where these calls are not those it was measured with.
     uncertain : UncertainCalls, optional
         Of the same cells.
+    moved : tuple of CellCounts
+        The same cells with cuts of optical density moved either way, for the error of grades; none without ``errors``.
 
     Returns
     -------
     MarkerScore
         Each figure with the interval that takes cells as independent first and the one of blocks second, where there
-        is one; fraction and density with the one that holds the network's error too last, where that is known. Without
+        is one; last, where that is known, the one that holds the network's error too. Without
         cells (or area) a figure is None and states the reason. Of too few cells every interval is marked unreliable,
         and where there is none of blocks so is the one that takes cells as independent.
 
@@ -149,6 +171,55 @@ def score_marker(
             raise ValueError(f"blocks hold {of_blocks.total} cells, {of_blocks.positive} positive; counts are {counts}")
     if uncertain is not None and uncertain.total != counts.total:
         raise ValueError(f"uncertain calls are of {uncertain.total} cells, counts of {counts.total}")
+    sampled = _sampled(counts, blocks, settings)
+    drawing: _Drawing = {"level": settings.level, "draws": settings.measurement_draws, "seed": settings.seed}
+    fraction, error = carry_error(sampled.fraction, marker, errors, **drawing)
+    density, of_positive = carry_density_error(CountedDensity(marker, counts, sampled.density, errors), **drawing)
+    cell_density, of_all = carry_cell_density_error(CountedDensity(marker, counts, sampled.cells, errors), **drawing)
+    graded = GradedCells(marker, counts, moved, sampled.fraction, errors)
+    error = replace(error, of_positive_cells=of_positive, of_all_cells=of_all, of_grades=grade_error_statement(graded))
+    cautions = _cautions(counts, settings)
+    if counts.total and blocks is not None and not sampled.spatial:
+        cautions += (_no_spatial_interval(blocks),)
+    return MarkerScore(
+        marker,
+        counts,
+        fraction,
+        density,
+        carry_grade_error(sampled.h_score, 100.0, H_SCORE_WEIGHTS, graded, **drawing),
+        cautions,
+        uncertain,
+        error,
+        cell_density,
+        tuple(
+            carry_grade_error(share, 1.0, weights, graded, **drawing)
+            for share, weights in zip(sampled.grades, GRADE_WEIGHTS, strict=True)
+        ),
+    )
+
+
+class _Drawing(TypedDict):
+    """How the network's error is drawn."""
+
+    level: float
+    draws: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Sampled:
+    """Figures with their intervals of sampling alone; ``spatial`` where the fraction has one that takes blocks."""
+
+    fraction: Estimate
+    density: Estimate
+    h_score: Estimate
+    cells: Estimate
+    grades: tuple[Estimate, ...]
+    spatial: bool
+
+
+def _sampled(counts: CellCounts, blocks: BlockCounts | None, settings: ScoreSettings) -> _Sampled:
+    """Return every figure with the interval that takes cells as independent and the one of blocks."""
     boot = BlockIntervals(None, None, None)
     if blocks is not None and counts.total:
         boot = block_intervals(
@@ -160,40 +231,32 @@ def score_marker(
         given = (_marked(independent, lacking),) if block is None else (independent, block)
         return tuple(_marked(interval, _few_cells(counts, settings)) for interval in given)
 
-    fraction, density, h = positive_fraction(counts), positive_density_per_mm2(counts), h_score(counts)
-    fraction_estimate = Estimate(None, "fraction", reason=NO_CELLS)
-    h_estimate = Estimate(None, "H-score", reason=NO_CELLS)
-    density_estimate = Estimate(None, "cells/mm²", reason=NO_CELLS if counts.area_um2 > 0 else NO_AREA)
-    if fraction is not None and h is not None:
-        wilson = wilson_interval(counts.positive, counts.total, settings.level)
-        fraction_estimate = Estimate(fraction, "fraction", both(wilson, boot.fraction))
-        grades = (counts.negative, counts.one_plus, counts.two_plus, counts.three_plus)
-        h_estimate = Estimate(h, "H-score", both(grade_interval(grades, settings.level), boot.h_score))
+    h = h_score(counts)
     # An area without a single cell says that cells were missed rather than that none is positive.
-    if density is not None and counts.total:
-        garwood = garwood_interval(counts.positive, counts.area_um2 / 1e6, settings.level)
-        density_estimate = Estimate(density, "cells/mm²", both(garwood, boot.density_per_mm2))
-    fraction_estimate, network_error = carry_error(
-        fraction_estimate,
-        marker,
-        errors,
-        level=settings.level,
-        draws=settings.measurement_draws,
-        seed=settings.seed,
-    )
-    density_estimate, of_counts = carry_density_error(
-        CountedDensity(marker, counts, density_estimate, errors),
-        level=settings.level,
-        draws=settings.measurement_draws,
-        seed=settings.seed,
-    )
-    if of_counts:
-        network_error = replace(network_error, statement=f"{network_error.statement}; {of_counts}")
-    cautions = _cautions(counts, settings)
-    if counts.total and blocks is not None and boot.fraction is None:
-        cautions += (_no_spatial_interval(blocks),)
-    return MarkerScore(
-        marker, counts, fraction_estimate, density_estimate, h_estimate, cautions, uncertain, network_error
+    no_density = Estimate(None, "cells/mm²", reason=NO_CELLS if counts.area_um2 > 0 else NO_AREA)
+    if h is None:
+        none = Estimate(None, "fraction", reason=NO_CELLS)
+        no_score = Estimate(None, "H-score", reason=NO_CELLS)
+        return _Sampled(none, no_density, no_score, no_density, (none, none, none), spatial=False)
+    grades = (counts.negative, counts.one_plus, counts.two_plus, counts.three_plus)
+
+    def share(cells: int, block: Interval | None) -> Estimate:
+        wilson = wilson_interval(cells, counts.total, settings.level)
+        return Estimate(cells / counts.total, "fraction", both(wilson, block))
+
+    def per_mm2(cells: int, block: Interval | None) -> Estimate:
+        if counts.area_um2 <= 0:
+            return no_density
+        area_mm2 = counts.area_um2 / 1e6
+        return Estimate(cells / area_mm2, "cells/mm²", both(garwood_interval(cells, area_mm2, settings.level), block))
+
+    return _Sampled(
+        share(counts.positive, boot.fraction),
+        per_mm2(counts.positive, boot.density_per_mm2),
+        Estimate(h, "H-score", both(grade_interval(grades, settings.level), boot.h_score)),
+        per_mm2(counts.total, boot.cell_density_per_mm2),
+        tuple(share(cells, block) for cells, block in zip(grades[1:], boot.grades, strict=True)),
+        boot.fraction is not None,
     )
 
 

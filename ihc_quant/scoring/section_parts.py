@@ -16,10 +16,12 @@ from ihc_quant.domain.outcome import WHOLE, RegionScore
 from ihc_quant.domain.score import CellCounts, MarkerScore
 from ihc_quant.domain.serial_sections import AnalysedRegion
 from ihc_quant.scoring.blocks import BlockCounts, TissueBlocks, count_blocks, cut_blocks
+from ihc_quant.scoring.calls import CallRule, call_values
 from ihc_quant.scoring.counts import count_by_fragment, count_cells
 from ihc_quant.scoring.proposed_infiltrate import propose_infiltrate
 from ihc_quant.scoring.score import ScoreSettings, score_marker
 from ihc_quant.scoring.section_places import TissuePlaces
+from ihc_quant.scoring.threshold_sensitivity import moved_rules
 from ihc_quant.scoring.uncertain import count_uncertain
 
 DRAWN_AREA = "analysed area"
@@ -38,12 +40,15 @@ class Scoring:
         As ``score_marker`` takes them.
     band : tuple of float or None
         Band of uncertain calls; None where the network does not call.
+    rule : CallRule
+        As the cells are called and graded.
     """
 
     marker: str
     settings: ScoreSettings
     errors: tuple[MeasurementError, ...] | None
     band: tuple[float, float] | None
+    rule: CallRule
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,8 +92,8 @@ def score_section(
     Parameters
     ----------
     cells : mapping of str to ndarray, shape (n,)
-        Columns of the cell table: ``x_um``, ``y_um``, ``x_l0``, ``y_l0``, ``area_um2``, ``p_positive``, ``fragment``
-        and the derived ``grade``.
+        Columns of the cell table: ``x_um``, ``y_um``, ``x_l0``, ``y_l0``, ``area_um2``, ``p_positive``, ``fragment``,
+        that of optical density which the rule names, and the derived ``grade``.
     places : ndarray, shape (n,), int8
         From ``place_cells``.
     tissue : TissuePlaces
@@ -225,8 +230,17 @@ def _score_part(
         scoring.settings,
         errors=scoring.errors,
         uncertain=None if scoring.band is None else count_uncertain(cells["p_positive"][chosen], scoring.band),
+        moved=_moved(cells, chosen, area_um2, scoring) if scoring.errors else (),
     )
     return RegionScore(region, score, median_nucleus_um(cells["area_um2"][chosen][grade > 0])), blocks
+
+
+def _moved(
+    cells: Mapping[str, NDArray[Any]], chosen: NDArray[np.bool_], area_um2: float, scoring: Scoring
+) -> tuple[CellCounts, ...]:
+    """Return the counts of a part's cells with the cuts of optical density moved either way."""
+    p_positive, od = cells["p_positive"][chosen], cells[scoring.rule.od_column][chosen]
+    return tuple(count_cells(call_values(p_positive, od, rule)[1], area_um2) for rule in moved_rules(scoring.rule))
 
 
 def _propose(

@@ -69,7 +69,7 @@ def threshold_sensitivity(
     low, high = band
     if not 0 <= low <= high <= 1:
         raise ValueError(f"a band runs upwards within 0 to 1, got {low} to {high}")
-    named = [(f"OD cuts × {factor:g}", replace(rule, cuts_od=_scaled(rule, factor))) for factor in OD_FACTORS]
+    named = [(f"OD cuts × {factor:g}", moved) for factor, moved in zip(OD_FACTORS, moved_rules(rule), strict=True)]
     if rule.mode == "network":
         named.append(("uncertain calls all positive", replace(rule, p_threshold=low)))
         named.append(("uncertain calls all negative", replace(rule, p_threshold=high)))
@@ -104,9 +104,10 @@ def fraction_by_threshold(values: NDArray[np.float32], thresholds: NDArray[np.fl
     return np.asarray(1 - below / len(values), np.float64)
 
 
-def _scaled(rule: CallRule, factor: float) -> tuple[float, float, float]:
+def moved_rules(rule: CallRule) -> tuple[CallRule, ...]:
+    """Return the rule with its cuts of optical density times each of ``OD_FACTORS``."""
     one, two, three = rule.cuts_od
-    return one * factor, two * factor, three * factor
+    return tuple(replace(rule, cuts_od=(one * factor, two * factor, three * factor)) for factor in OD_FACTORS)
 
 
 def _variant(

@@ -71,7 +71,7 @@ def test_an_error_measured_with_other_calls_is_not_carried(folder: Path) -> None
             assert not any("measurement" in interval.method for interval in figure.intervals)
         outcome, measurement, _ = read_slide_json(folder)
         assert errors_used(outcome, measurement) is None
-        assert "called otherwise here" in score.network_error.statement
+        assert "called otherwise here" in score.network_error.of_percentage
         assert (score.uncertain is None) == (rule.mode == "od")
 
 
@@ -87,5 +87,6 @@ def test_results_of_a_card_that_states_no_error_of_counts_are_read_and_say_so(fo
     ]
     assert methods[0][-1].startswith("sampling + measurement")
     assert not any(method.startswith("sampling + measurement") for method in methods[1])
-    said = "number of positive cells: measurement error unknown: the card of the weights states none"
-    assert score.network_error.statement.endswith(said)
+    said = "measurement error unknown: the card of the weights states none"
+    assert score.network_error.of_positive_cells == score.network_error.of_all_cells == said
+    assert score.network_error.of_percentage.startswith("measured on CD138")

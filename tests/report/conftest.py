@@ -72,7 +72,14 @@ def make_scored(slide_id: str = "LN1-CD4", marker: str = "CD4") -> Scored:
             ),
         ),
         positive_density_per_mm2=Estimate(526.07, "cells/mm²", (Interval(401.2, 655.9, 0.95, "block bootstrap"),)),
-        h_score=Estimate(19.02, "H-score", (Interval(15.4, 23.1, 0.95, "block bootstrap"),)),
+        h_score=Estimate(
+            19.02,
+            "H-score",
+            (
+                Interval(15.4, 23.1, 0.95, "block bootstrap"),
+                Interval(9.8, 41.7, 0.95, "sampling + measurement, simulated", False, "error of grades not measured"),
+            ),
+        ),
         cautions=("Melanin may count as DAB: no region without it was drawn.",),
         uncertain=UncertainCalls(
             0.35, 0.85, 812, 10_000, Estimate(0.0812, "fraction"), Estimate(0.0923, "fraction"),
@@ -80,10 +87,23 @@ def make_scored(slide_id: str = "LN1-CD4", marker: str = "CD4") -> Scored:
         ),
         network_error=NetworkError(
             "measured on CD138, marrow (101 images of 5 patients); not validated for CD4",
-            (
+            corrected=(
                 CorrectedFraction("CD138, marrow", Estimate(0.1176, "fraction", (Interval(0.09, 0.148, 0.95, "m"),))),
                 CorrectedFraction("Ki-67, breast", Estimate(None, "fraction", reason="the correction is impossible")),
             ),
+        ),
+        cell_density_per_mm2=Estimate(4263.16, "cells/mm²", (Interval(4180.0, 4347.6, 0.95, "Poisson"),)),
+        grade_fractions=(
+            Estimate(0.07, "fraction", (Interval(0.0651, 0.0752, 0.95, "Wilson"),)),
+            Estimate(
+                0.04,
+                "fraction",
+                (
+                    Interval(0.0363, 0.044, 0.95, "Wilson"),
+                    Interval(0.01, 0.09, 0.95, "sampling + measurement, simulated", False, "grades not measured"),
+                ),
+            ),
+            Estimate(0.0134, "fraction", (Interval(0.0113, 0.0158, 0.95, "Wilson"),)),
         ),
     )  # fmt: skip
     fragments = ((1, CellCounts(8000, 600, 300, 100, 2_000_000.0)), (2, CellCounts(766, 100, 100, 34, 345_678.0)))
@@ -151,7 +171,7 @@ def full_report(scored: Scored, failed: Failed) -> BiopsyReport:
         control=scored.score,
         left_out=(LeftOut("drawn exclusion", 1234.5),),
         annotations=DrawnBy("ab" * 32, 3, ("One outline was mended.",)),
-        hot_spot=HotSpot(Estimate(900.0, "cells/mm²"), 447.2, 50.0, 0.5, 10.0, 20.0, 180, 2e5),
+        hot_spot=HotSpot(Estimate(900.0, "cells/mm²"), 447.2, 50.0, 0.5, 10.0, 20.0, 180, 230, 2e5),
         notes=("Half of the section is out of focus.",),
     )
     cd4 = PanelSection("LN1-CD4", "SK1", "skin", AnalysedRegion(), scored.score, None, 1, 4.0, 6.4)
@@ -202,7 +222,17 @@ def make_measured(marker: str) -> Scored:
         left_out=(LeftOut("drawn exclusion", 310_000.0), LeftOut("out of focus", 42_000.0)),
         annotations=DrawnBy("ba" * 32, 4, ("One outline crossed itself and was mended.",)),
         sensitivity=ThresholdSensitivity(make_variant("as scored", 0.1234), others, ("The cuts move grades alone.",)),
-        hot_spot=HotSpot(Estimate(2345.0, "cells/mm²"), 447.2, 55.9, 0.5, 1200.0, 3400.0, 412, 176_000.0),
+        hot_spot=HotSpot(
+            Estimate(2345.0, "cells/mm²", (Interval(2010.0, 2600.0, 0.95, "exact Poisson"),)),
+            447.2,
+            55.9,
+            0.5,
+            1200.0,
+            3400.0,
+            412,
+            462,
+            176_000.0,
+        ),
         notes=("The stain vectors of this slide lie 9° from the reference.",),
     )
 

@@ -124,15 +124,19 @@ def test_the_headline_writes_out_denominator_and_both_intervals(skin_report: Bio
     headline = Page(render_biopsy(skin_report, {})).text.partition("CCR4+ cells per mm²")[2].partition("What was")[0]
     assert "526 cells/mm² Sampling 401–656" in headline
     assert "12.3 % 1,234 of 10,000 nucleated cells in all tissue Sampling 11.7–13.0 (95 % Wilson)" in headline
-    assert "Sampling + measurement 6.0–20.1 (95 % simulated, interval unreliable: not validated for CD4)" in headline
-    assert headline.count("0.41 Sampling 0.29–0.61 (95 % block bootstrap, interval unreliable: only 12 blocks)") == 2
+    assert "Sampling + measurement 6.0–20.1 (95 % simulated, unreliable: note 2)" in headline
+    assert headline.count("0.41 Sampling 0.29–0.61 (95 % block bootstrap, unreliable: note 3)") == 2
+    for note in ("Note 2: interval unreliable: not validated for CD4.", "Note 3: interval unreliable: only 12 blocks."):
+        assert headline.count(note) == 1
     assert headline.count("serial-section ratio, not a fraction of cells") == 2
 
 
 def test_in_skin_without_a_drawn_infiltrate_density_leads(skin_report: BiopsyReport) -> None:
     text = Page(render_biopsy(skin_report, {})).text
     assert "the density is the headline, not the percentage" in text
-    assert "infiltrate (proposed, not reviewed): 12.3 %" in text, "only beside the headline"
+    assert "infiltrate (proposed, not reviewed): 12.3 % (sampling 9.5–15.2, + measurement 6.0–20.1)" in text, (
+        "only beside the headline"
+    )
     node = Page(render_biopsy(replace(skin_report, site="lymph_node"), {})).text
     assert "is the headline, not the percentage" not in node
 

@@ -142,7 +142,8 @@ def test_a_section_without_cells_is_not_evaluable(without_cells: Scored) -> None
 def test_each_figure_has_its_denominator_and_its_intervals(report: BiopsyReport) -> None:
     text = words(render_biopsy(report, {}))
     assert "12.3 % 1,234 of 10,000 nucleated cells 11.7–13.0 (95 % Wilson)" in text
-    assert "9.5–15.2 (95 % block bootstrap, interval unreliable: only 9 blocks)" in text
+    assert "9.5–15.2 (95 % block bootstrap, unreliable: note 1)" in text
+    assert "Note 1: interval unreliable: only 9 blocks." in text
     assert "526 cells/mm² 401–656 (95 % block bootstrap)" in text
     assert "DAB (assumed)" in text
     assert "Melanin may count as DAB" in text
@@ -151,13 +152,18 @@ def test_each_figure_has_its_denominator_and_its_intervals(report: BiopsyReport)
 
 def test_each_section_says_how_sure_its_calls_are(report: BiopsyReport) -> None:
     text = words(render_biopsy(report, {}))
-    assert "6.0–20.1 (95 % sampling + measurement, interval unreliable: not validated for CD4)" in text
+    assert "6.0–20.1 (95 % sampling + measurement, unreliable: note 2)" in text
     assert "Uncertain calls 8.1 %, 812 of 10,000 cells, with a probability from 0.35 to 0.85" in text
     assert "9.2 % if all of them were negative, 17.3 % if all of them were positive" in text
-    assert "Network's own error measured on CD138, marrow (101 images of 5 patients); not validated for CD4" in text
+    errors = text.partition("What is known of it")[2]
+    assert (
+        "Percentage percent positive, corrected value, bounds on co-expression, schemes Measured on CD138, marrow (101 "
+        "images of 5 patients); not validated for CD4"
+    ) in errors
+    assert "Number of positive cells density, hot spot, density ratios Measurement error unknown" in errors
     assert "a sensitivity figure, not a result" in text
     assert "Intervals Wilson; block bootstrap; sampling + measurement, simulated" in text
-    assert "measurement error unknown" in text, "said for the section whose weights state none"
+    assert "Measurement error unknown" in text, "said for the section whose weights state none"
 
 
 def test_percent_in_skin_has_its_caution(complete_report: BiopsyReport) -> None:

@@ -90,7 +90,11 @@ def row_of(*outcomes: Scored, records: Sequence[SectionRecord] | None = None, si
 
 @pytest.fixture
 def with_parts(scored: Scored) -> Scored:
-    spot = HotSpot(Estimate(912.5, "cells/mm²"), 447.2, 50.0, 0.5, 10.0, 20.0, 180, 2e5)
+    intervals = (
+        Interval(800.0, 1000.0, 0.95, "exact Poisson"),
+        Interval(500.0, 1900.0, 0.95, "sampling + measurement, simulated", False, "not validated for CD4"),
+    )
+    spot = HotSpot(Estimate(912.5, "cells/mm²", intervals), 447.2, 50.0, 0.5, 10.0, 20.0, 180, 230, 2e5)
     infiltrate = RegionScore(AnalysedRegion("infiltrate", "proposed"), scored.score)
     left_out = (LeftOut("drawn exclusion", 3e5), LeftOut("pen", 2e5))
     return replace(scored, compartments=(infiltrate,), hot_spot=spot, left_out=left_out)
@@ -104,6 +108,10 @@ def test_infiltrate_hot_spot_and_what_was_left_out_have_columns(with_parts: Scor
     assert row["cd4_infiltrate_density_per_mm2_sampling_low"] == "401.2"
     assert (row["cd4_infiltrate_sampling_reliable"], row["cd4_infiltrate_measurement_reliable"]) == ("false", "false")
     assert (row["cd4_hot_spot_density_per_mm2"], row["cd4_left_out_mm2"]) == ("912.5", "0.5")
+    limits = [row[f"cd4_hot_spot_density_per_mm2_{kind}"] for kind in ("sampling_low", "sampling_high")]
+    limits += [row[f"cd4_hot_spot_density_per_mm2_{kind}"] for kind in ("measurement_low", "measurement_high")]
+    assert limits == ["800.0", "1000.0", "500.0", "1900.0"]
+    assert "hot spot: sampling + measurement, simulated: not validated for CD4" in row["cd4_notes"]
     assert "infiltrate: Melanin may count as DAB" in row["cd4_notes"]
     plain = row_of(scored)
     assert (plain["cd4_infiltrate_origin"], plain["cd4_infiltrate_cells"]) == ("", "")

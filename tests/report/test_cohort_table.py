@@ -76,6 +76,9 @@ def test_complete_biopsy_has_its_figures(complete_report: BiopsyReport, scored: 
     )
     assert row["cd4_positive_fraction_measurement_high"] == "0.2011"
     assert (row["cd4_sampling_reliable"], row["cd4_measurement_reliable"]) == ("false", "false")
+    assert (row["cd4_h_score_measurement_low"], row["cd4_h_score_measurement_high"]) == ("9.8", "41.7")
+    assert (row["cd4_two_plus_fraction"], row["cd4_two_plus_fraction_measurement_high"]) == ("0.04", "0.09")
+    assert (row["cd4_cell_density_per_mm2"], row["cd4_cell_density_per_mm2_sampling_low"]) == ("4263.16", "4180.0")
     assert "only 9 blocks" in row["cd4_notes"]
     assert (row["ccr4_status"], row["ccr4_sections"], row["ccr4_cells"]) == ("scored", "1", "10000")
     assert (row["ccr4_cd4_density_ratio"], row["ccr4_cd4_density_ratio_sampling_high"]) == ("1.25", "1.7")

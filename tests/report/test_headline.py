@@ -43,7 +43,7 @@ def with_infiltrate(report: BiopsyReport, *cautions: str) -> BiopsyReport:
 
 
 def words_of(report: BiopsyReport) -> list[str]:
-    return [" | ".join(line.text for line in card.lines) for card in headline_cards(report)]
+    return [" | ".join(line.text for line in card.lines) for card in headline_cards(report)[0]]
 
 
 def test_a_drawn_infiltrate_with_too_few_cells_does_not_lead(skin_report: BiopsyReport) -> None:
@@ -63,7 +63,7 @@ def test_cautions_stand_on_the_cards_and_in_the_row(skin_report: BiopsyReport, c
     section = ccr4_of(skin_report)
     score = replace(section.score, cautions=(caution,))
     report = with_ccr4(skin_report, replace(section, score=score, compartments=()))
-    density, percent, *_ = headline_cards(report)
+    density, percent, *_ = headline_cards(report)[0]
     for card in (density, percent):
         assert [line.text for line in card.lines if line.tone == "warn" and line.text == caution] == [caution]
     assert caution in str(results_chapter(report).blocks[0])
@@ -73,7 +73,8 @@ def test_a_control_with_few_cells_says_so(skin_report: BiopsyReport) -> None:
     section = ccr4_of(skin_report)
     few: MarkerScore = replace(section.score, cautions=("insufficient: 3 cells, fewer than 100",))
     report = with_ccr4(skin_report, replace(section, control=few))
-    assert "insufficient: 3 cells, fewer than 100" in str(analysed_chapter(report).blocks[-1])
+    assert "insufficient: 3 cells, fewer than 100" in str(analysed_chapter(report).blocks[-2])
+    assert "only 9 blocks" in str(analysed_chapter(report).blocks[-1])
 
 
 @pytest.mark.parametrize("kind", ["analysed area", "epidermis", "dermis", "interfollicular"])

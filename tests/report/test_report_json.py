@@ -71,11 +71,16 @@ uncertain = st.builds(
     estimates,
 )
 network_errors = st.builds(NetworkError, texts) | st.builds(
-    lambda statement, estimate: NetworkError(statement, (CorrectedFraction(statement, estimate),)), texts, estimates
+    lambda one, two, three, four, estimate: NetworkError(one, two, three, four, (CorrectedFraction(one, estimate),)),
+    texts,
+    texts,
+    texts,
+    texts,
+    estimates,
 )
 scores = st.builds(
     lambda marker, counted, one, two, cautions, calls, error: MarkerScore(
-        marker, counted, one, two, one, tuple(cautions), calls, error
+        marker, counted, one, two, one, tuple(cautions), calls, error, two, (one, two, one)
     ),
     texts,
     counts,

@@ -111,8 +111,8 @@ def test_what_it_was_not_measured_on_is_said() -> None:
     interval = fraction.intervals[-1]
     assert not interval.reliable
     assert interval.note == "measured on CD138, marrow; Ki-67, breast; not validated for CCR4"
-    assert "CD138, marrow (101 images of 5 patients, out-of-fold, by patient: −0.4 points" in error.statement
-    assert carry_error(WIDTHLESS, "H&E", (CD138,))[1].statement.endswith("not validated for this stain")
+    assert "CD138, marrow (101 images of 5 patients, out-of-fold, by patient: −0.4 points" in error.of_percentage
+    assert carry_error(WIDTHLESS, "H&E", (CD138,))[1].of_percentage.endswith("not validated for this stain")
 
 
 def test_an_interval_that_holds_unreliable_ones_is_unreliable() -> None:
@@ -128,23 +128,23 @@ def test_a_set_of_the_marker_itself_speaks_for_it_alone() -> None:
     assert interval.reliable
     assert interval == wider(WIDTHLESS, own)
     error = carry_error(WIDTHLESS, "CCR4", (CD138, own))[1]
-    assert "CD138" not in error.statement
-    assert "not validated" not in error.statement
+    assert "CD138" not in error.of_percentage
+    assert "not validated" not in error.of_percentage
 
 
 def test_nobody_measured_it() -> None:
     fraction, error = carry_error(WIDTHLESS, "CCR4", ())
     assert fraction == WIDTHLESS
-    assert error.statement.startswith("measurement error unknown")
+    assert error.of_percentage.startswith("measurement error unknown")
     fraction, error = carry_error(WIDTHLESS, "CCR4", None)
     assert fraction == WIDTHLESS
-    assert "called otherwise here" in error.statement
+    assert "called otherwise here" in error.of_percentage
 
 
 def test_one_patient_gives_no_interval() -> None:
     fraction, error = carry_error(WIDTHLESS, "CCR4", (replace(CD138, patients=1),))
     assert fraction == WIDTHLESS
-    assert "unknown: measured on a single patient (CD138, marrow (101 images of 1 patient" in error.statement
+    assert "unknown: measured on a single patient (CD138, marrow (101 images of 1 patient" in error.of_percentage
     (corrected,) = error.corrected
     assert not corrected.fraction.intervals[0].reliable
     # A set of one patient adds nothing to another set's interval.
@@ -154,7 +154,7 @@ def test_one_patient_gives_no_interval() -> None:
 def test_no_cells_have_no_interval_of_any_kind() -> None:
     score = score_marker("CD4", CellCounts(area_um2=1e6), None, errors=(CD138,))
     assert score.positive_fraction.intervals == ()
-    assert score.network_error.statement.startswith("measured on CD138")
+    assert score.network_error.of_percentage.startswith("measured on CD138")
 
 
 @given(shares, st.floats(0.55, 1), st.floats(0.55, 1))

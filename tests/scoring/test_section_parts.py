@@ -15,13 +15,14 @@ from ihc_quant.annotation.regions import NO_REGIONS, Region, Regions
 from ihc_quant.domain.geometry import Grid, Mpp
 from ihc_quant.domain.outcome import WHOLE, LeftOut
 from ihc_quant.domain.serial_sections import AnalysedRegion
+from ihc_quant.scoring.calls import CallRule
 from ihc_quant.scoring.score import ScoreSettings
 from ihc_quant.scoring.section_parts import Scoring, SectionParts, median_nucleus_um, score_section
 from ihc_quant.scoring.section_places import off_tissue, place_cells, place_tissue
 
 GRID = Grid(10.0, Mpp.square(0.5))
 PIXEL_L0 = 20.0
-SCORING = Scoring("CCR4", ScoreSettings(draws=100, measurement_draws=100), (), (0.4, 0.6))
+SCORING = Scoring("CCR4", ScoreSettings(draws=100, measurement_draws=100), (), (0.4, 0.6), CallRule())
 SIDE = 120
 
 

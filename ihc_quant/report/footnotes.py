@@ -1,0 +1,96 @@
+"""Why intervals cannot be trusted, each reason written out once below a table and named by a number in it."""
+
+from collections.abc import Iterable, Sequence
+
+from ihc_quant.domain.score import Estimate, Interval
+from ihc_quant.report import figures
+from ihc_quant.report.page_blocks import Line
+from ihc_quant.scoring.network_error import MEASUREMENT_METHOD, by_what_they_hold
+
+JOINED = "; "
+"""Between the reasons of an interval that has several."""
+
+
+class Footnotes:
+    """Numbered reasons of the unreliable intervals of some figures.
+
+    Parameters
+    ----------
+    estimates : iterable of Estimate
+        Every figure that is to be marked, in the order in which it is shown.
+    whole : bool
+        Whether each note is one reason; otherwise notes that hold others are taken apart.
+    """
+
+    def __init__(self, estimates: Iterable[Estimate], *, whole: bool = False) -> None:
+        notes = [interval.note for each in estimates for interval in each.intervals if not interval.reliable]
+        self._whole = whole
+        if whole:
+            self._parts = list(dict.fromkeys(filter(None, notes)))
+            return
+        # An interval that holds another one has that one's reason beside its own, so short notes are told first.
+        parts: list[str] = []
+        for note in sorted(dict.fromkeys(notes), key=len):
+            rest = _without(note, parts)
+            if rest:
+                parts.append(rest)
+        first = {part: next(place for place, note in enumerate(notes) if part in note) for part in parts}
+        self._parts = sorted(parts, key=lambda part: (first[part], parts.index(part)))
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """The reasons, in the order of their numbers."""
+        return tuple(f"Note {number}: interval unreliable: {part}." for number, part in enumerate(self._parts, 1))
+
+    def mark(self, interval: Interval) -> str:
+        """Return level and method of an interval, and the numbers of what makes it unreliable."""
+        method = figures.format_short_method(interval, caution=False)
+        if interval.reliable:
+            return method
+        held = (interval.note,) if self._whole else [part for part in self._parts if part in interval.note]
+        numbers = [str(number) for number, part in enumerate(self._parts, 1) if part in held]
+        named = f": note{'s' * (len(numbers) > 1)} {', '.join(numbers)}" if numbers else ""
+        return f"{method}, unreliable{named}"
+
+    def lines(self, estimate: Estimate, *below: Line) -> tuple[Line, ...]:
+        """Return a figure, what must stand directly below it, and its intervals; or why there is no figure."""
+        if estimate.value is None:
+            return (Line("not evaluable", "absent"), Line(estimate.reason))
+        value, _, unit = figures.format_estimate(estimate).partition(" ")
+        intervals = (
+            Line(figures.format_bounds(estimate, each), after=f"({self.mark(each)})") for each in estimate.intervals
+        )
+        return (Line(value, "value", unit), *below, *intervals)
+
+    def named_lines(self, estimate: Estimate) -> tuple[Line, ...]:
+        """Return the intervals of a figure, named by what they hold."""
+        lines = []
+        for interval in estimate.intervals:
+            both = interval.method.startswith(MEASUREMENT_METHOD)
+            method = self.mark(interval).replace(MEASUREMENT_METHOD, "simulated") if both else self.mark(interval)
+            kind = "Sampling + measurement" if both else "Sampling"
+            lines.append(Line(f"{kind} {figures.format_bounds(estimate, interval)}", after=f"({method})"))
+        return tuple(lines)
+
+
+def outer_bounds(estimate: Estimate, names: tuple[str, str] = ("sampling", "+ measurement")) -> tuple[str, ...]:
+    """Return the outer limits of the intervals of sampling, and of those that hold the network's error too, in words.
+
+    Examples
+    --------
+    >>> outer_bounds(Estimate(0.3, "fraction", (Interval(0.2, 0.4, 0.95, "one"), Interval(0.25, 0.5, 0.95, "other"))))
+    ('sampling 20.0–50.0',)
+    """
+    sampling, both = by_what_they_hold(estimate.intervals)
+    return tuple(
+        f"{name} {figures.format_limits(estimate, min(each.low for each in held), max(each.high for each in held))}"
+        for name, held in zip(names, (sampling, both), strict=True)
+        if held
+    )
+
+
+def _without(note: str, parts: Sequence[str]) -> str:
+    """Return what a note says beside what is told already."""
+    for part in parts:
+        note = note.replace(part, "")
+    return JOINED.join(part for part in note.split(JOINED) if part.strip("; "))
