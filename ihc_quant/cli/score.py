@@ -1,5 +1,6 @@
 """The commands that read slides: ``score`` and ``demo``."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated
 
@@ -49,19 +50,26 @@ def score(
     execution = options.execution_settings(runtime, device, workers)
     options.call_rule(threshold, cuts, call_by, compartment, 0.5)
 
-    from ihc_quant.batch.slide_job import run_slide
-    from ihc_quant.batch.slide_task import SlideTask
     from ihc_quant.network.predictor import load_predictor
-    from ihc_quant.report.report_json import outcome_json
-    from ihc_quant.report.slide_summary import summary_lines
 
-    predictor = load_predictor(
-        weights,
-        runtime=execution.runtime,
-        device=execution.device,
-        workers=execution.workers,
-        precision=measure.precision,
-    )
+    # The network is loaded and compiled while the rest of the program is imported.
+    with ThreadPoolExecutor(1, thread_name_prefix="network") as beside:
+        loading = beside.submit(
+            load_predictor,
+            weights,
+            runtime=execution.runtime,
+            device=execution.device,
+            workers=execution.workers,
+            precision=measure.precision,
+            image_px=tile + 2 * margin,
+        )
+
+        from ihc_quant.batch.slide_job import run_slide
+        from ihc_quant.batch.slide_task import SlideTask
+        from ihc_quant.report.report_json import outcome_json
+        from ihc_quant.report.slide_summary import summary_lines
+
+        predictor = loading.result()
     rule = options.call_rule(threshold, cuts, call_by, compartment, predictor.card.thresholds.positive)
     with tile_progress(slide.name) as on_progress:
         task = SlideTask(slide, stain, slide_id, override, series, named, annotations, propose_infiltrate)

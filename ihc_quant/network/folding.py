@@ -32,11 +32,16 @@ def fold_pixels(rgb: NDArray[np.uint8], architecture: Architecture) -> NDArray[n
         Where the image is no 8-bit colour.
     """
     check_colour(rgb)
+    folded = np.zeros(folded_shape(rgb.shape[0], rgb.shape[1], architecture), np.uint8)
+    _fold(np.ascontiguousarray(rgb), (0,) * architecture.fold, folded[0])
+    return folded
+
+
+def folded_shape(height_px: int, width_px: int, architecture: Architecture) -> tuple[int, int, int, int]:
+    """Return the shape of what the network takes for an image of a height and width."""
     fold, stride = architecture.fold, architecture.stride_px
-    height, width = (-(-size // stride) * stride // fold for size in rgb.shape[:2])
-    folded = np.zeros((height, width, 3 * fold * fold), np.uint8)
-    _fold(np.ascontiguousarray(rgb), (0,) * fold, folded)
-    return folded[None]
+    height, width = (-(-size // stride) * stride // fold for size in (height_px, width_px))
+    return 1, height, width, 3 * fold * fold
 
 
 def unfold_maps(folded: NDArray[np.float32], rgb: NDArray[np.uint8], architecture: Architecture) -> CellMaps:

@@ -11,7 +11,7 @@ from openvino.properties import hint
 
 from ihc_quant.domain.maps import CellMaps
 from ihc_quant.errors import WeightsError
-from ihc_quant.network.folding import fold_pixels, unfold_maps
+from ihc_quant.network.folding import fold_pixels, folded_shape, unfold_maps
 from ihc_quant.network.openvino_graph import build_graph
 from ihc_quant.network.precision import Precision
 from ihc_quant.network.predictor import cpu_name, usable_cores
@@ -67,14 +67,22 @@ class OpenVinoPredictor:
         folded = self._request(pixels.shape).infer([pixels], share_inputs=True, share_outputs=True)[0]
         return unfold_maps(folded[0], rgb, architecture)
 
+    def compile_for(self, image_px: int) -> None:
+        """Compile for square images before the first one comes."""
+        self._compiled_for(folded_shape(image_px, image_px, self.card.architecture))
+
     def _request(self, shape: tuple[int, ...]) -> Any:
         """Return this thread's own request for pixels of that shape; fixed shapes run faster than open ones."""
         own: dict[tuple[int, ...], Any] = self._requests.__dict__.setdefault("by_shape", {})
         if shape not in own:
-            with self._lock:
-                if shape not in self._compiled:
-                    fixed = self._graph.clone()
-                    fixed.reshape(list(shape))
-                    self._compiled[shape] = self._core.compile_model(fixed, "CPU", self._options)
-            own[shape] = self._compiled[shape].create_infer_request()
+            own[shape] = self._compiled_for(shape).create_infer_request()
         return own[shape]
+
+    def _compiled_for(self, shape: tuple[int, ...]) -> Any:
+        """Return the network compiled for pixels of a shape, once for all threads."""
+        with self._lock:
+            if shape not in self._compiled:
+                fixed = self._graph.clone()
+                fixed.reshape(list(shape))
+                self._compiled[shape] = self._core.compile_model(fixed, "CPU", self._options)
+            return self._compiled[shape]

@@ -52,6 +52,7 @@ def load_predictor(
     workers: int = 1,
     precision: Precision = "float32",
     cores: int | None = None,
+    image_px: int | None = None,
 ) -> MapPredictor:
     """Load weights and make them ready to run.
 
@@ -69,6 +70,9 @@ def load_predictor(
         How exactly the network computes; what is less than float32 changes figures. See ``precision``.
     cores : int or None
         Cores that it may use of those of this process; None for all, where no other process shares them.
+    image_px : int or None
+        Side of the images that will come, where it is known: a runtime that compiles for a size then does it now, and
+        not with the first image.
 
     Raises
     ------
@@ -100,7 +104,10 @@ def load_predictor(
     from ihc_quant.network.openvino_predictor import OpenVinoPredictor
 
     rounded = chosen_precision(precision, runtime="openvino", device="cpu")
-    return OpenVinoPredictor(loaded, workers, rounded, cores)
+    predictor = OpenVinoPredictor(loaded, workers, rounded, cores)
+    if image_px is not None:
+        predictor.compile_for(image_px)
+    return predictor
 
 
 def has_gpu_driver() -> bool:

@@ -73,6 +73,15 @@ def test_an_image_of_any_size_is_padded_with_white_and_cut_back(card_path: Path,
     assert np.array_equal(maps, stacked(predictor.predict(padded))[:, :45, :50])
 
 
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_network_made_ready_for_a_size_gives_the_same_maps_of_any_size(card_path: Path, runtime: Runtime) -> None:
+    ready = load_predictor(card_path, runtime=runtime, device="cpu", image_px=40)
+    other = load_predictor(card_path, runtime=runtime, device="cpu")
+    for side in (40, 56):
+        image = pixels(side, side, side)
+        assert np.array_equal(stacked(ready.predict(image)), stacked(other.predict(image)))
+
+
 def test_maps_outlive_the_next_prediction(card_path: Path) -> None:
     predictor = load_predictor(card_path, device="cpu")
     first = predictor.predict(pixels(32, 32, 1))
