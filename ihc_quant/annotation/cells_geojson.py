@@ -78,8 +78,9 @@ def cells_to_geojson(
         Where calls and cells differ in number, or calls contradict grades.
     """
     scale = np.array([grid_pixel_um / mpp.x, grid_pixel_um / mpp.y]) / OUTLINE_STEPS_PER_PX
+    # QuPath states a class that is derived from another by its names since 0.4, and by one name before.
     classes = [
-        _text({"name": f"{marker}: {name}", "color": list(colour)})
+        _text({"name": f"{marker}: {name}", "names": [marker, name], "color": list(colour)})
         for name, colour in zip(GRADE_NAMES, GRADE_COLOURS, strict=True)
     ]
     yield '{"type":"FeatureCollection","features":['

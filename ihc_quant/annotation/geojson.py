@@ -32,6 +32,13 @@ OLD_OBJECT_TYPES: Mapping[str, str] = {
 """Object types as QuPath 0.2 wrote them, in ``id``."""
 
 
+SAME_TYPES: Mapping[str, str] = {"tmaCore": "tma_core", **OLD_OBJECT_TYPES}
+"""Other names of object types: one that was spelled anew, and those of 0.2."""
+
+CLASSES_DEEP = 20
+"""Classes that a class is derived from; QuPath's interface makes two or three."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class DrawnObject:
     """One thing that a person drew, or that a person let stand.
@@ -171,18 +178,37 @@ def _nucleus(feature: Mapping[str, Any], offset: Point) -> Geometry | None:
 
 
 def _object_type(feature: Mapping[str, Any], properties: Mapping[str, Any]) -> str:
-    """Return the type, which QuPath has written in four ways over the years."""
+    """Return the type, which QuPath has written in three ways over the years and reads in a fourth.
+
+    ``objectType`` since 0.4, ``object_type`` in 0.3, the name of a class in ``id`` in 0.2; where neither is there, the
+    property ``type``, if it names one. QuPath takes what names none for an annotation.
+    """
     for value in (properties.get("objectType"), properties.get("object_type")):
         if isinstance(value, str) and value:
-            return value
+            return SAME_TYPES.get(value, value)
+    alias = properties.get("type")
+    if isinstance(alias, str) and (alias in SAME_TYPES or alias in OLD_OBJECT_TYPES.values()):
+        return SAME_TYPES.get(alias, alias)
     return OLD_OBJECT_TYPES.get(str(feature.get("id")), "annotation")
 
 
+def _derived_name(classification: Mapping[str, Any]) -> object:
+    """Return the name of a class; up to 0.3 that of a derived one does not hold its parents', which lie inside it."""
+    name, parent = classification.get("name"), classification.get("parentClass")
+    parents: list[str] = []
+    while isinstance(parent, dict) and len(parents) < CLASSES_DEEP:
+        above = parent.get("name")
+        if isinstance(above, str) and above.strip():
+            parents.insert(0, above.strip())
+        parent = parent.get("parentClass")
+    return ": ".join([*parents, name.strip()]) if parents and isinstance(name, str) else name
+
+
 def _class_name(properties: Mapping[str, Any]) -> str:
-    """Return the class: QuPath's ``name`` or, since 0.4, ``names``; else the object's name."""
+    """Return the class: QuPath's ``name`` with its parents' or, since 0.4, ``names``; else the object's name."""
     classification = properties.get("classification")
     if isinstance(classification, dict):
-        name, names = classification.get("name"), classification.get("names")
+        name, names = _derived_name(classification), classification.get("names")
         if isinstance(names, list) and names and all(isinstance(part, str) for part in names):
             name = ": ".join(part.strip() for part in names)
     else:

@@ -16,8 +16,9 @@ SUFFIXES: tuple[str, ...] = (".geojson", ".json", ".geojson.gz", ".json.gz")
 
 GZIP_MAGIC = b"\x1f\x8b"
 
-CHILDREN = "childObjects"
-"""Where QuPath keeps the objects inside an object, when it exports a hierarchy."""
+CHILDREN: tuple[str, ...] = ("childObjects", "children")
+"""Under what names QuPath keeps the objects inside an object, when it exports a hierarchy: since 0.4 the first, in the
+properties; it reads the second there too. Both are read beside the properties as well."""
 
 
 def is_geojson(path: Path) -> bool:
@@ -104,7 +105,10 @@ def _flattened(path: Path, features: list[object]) -> list[dict[str, Any]]:
         if not isinstance(feature, dict) or feature.get("type", "Feature") != "Feature":
             raise SettingsError(f"{path}: feature {len(flat) + 1} is no GeoJSON feature; export the annotations again.")
         flat.append(feature)
-        children = feature.get(CHILDREN)
-        if isinstance(children, list):
-            waiting.extend(children[::-1])
+        properties = feature.get("properties")
+        for holder in (feature, properties if isinstance(properties, dict) else {}):
+            for name in CHILDREN:
+                children = holder.get(name)
+                if isinstance(children, list):
+                    waiting.extend(children[::-1])
     return flat

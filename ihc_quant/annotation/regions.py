@@ -9,8 +9,8 @@ from ihc_quant.annotation.region_classes import SYNONYMS, RegionKind, region_kin
 from ihc_quant.domain.geometry import Mpp
 from ihc_quant.errors import SettingsError
 
-MACHINE_MADE: frozenset[str] = frozenset({"detection", "cell", "tile"})
-"""Objects of QuPath that a machine found; they lie beside annotations where everything was exported."""
+MACHINE_MADE: frozenset[str] = frozenset({"detection", "cell", "tile", "tma_core"})
+"""Objects of QuPath that a machine found or laid out; they lie beside annotations where everything was exported."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

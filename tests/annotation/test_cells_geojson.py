@@ -55,6 +55,7 @@ def test_polygons_are_closed_and_stand_where_the_cells_are(
         assert feature["properties"]["objectType"] == "detection"
         name = ("Negative", "1+", "2+", "3+")[cell_grade]
         assert feature["properties"]["classification"]["name"] == f"CCR4: {name}"
+        assert feature["properties"]["classification"]["names"] == ["CCR4", name]
         assert feature["properties"]["measurements"]["od_cell"] == 0.5
 
 

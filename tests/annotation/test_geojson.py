@@ -120,6 +120,17 @@ def test_packed_files_and_byte_order_marks_are_read(tmp_path: Path, name: str) -
     [
         ({"classification": {"name": "Tumor: Positive", "colorRGB": -377282}}, "Tumor: Positive"),
         ({"classification": {"names": ["Tumor", "Positive"], "color": [1, 2, 3]}}, "Tumor: Positive"),
+        (
+            {
+                "classification": {
+                    "parentClass": {"parentClass": {"name": "Tumor", "colorRGB": -1}, "name": "Deep"},
+                    "name": "Positive",
+                    "colorRGB": -377282,
+                }
+            },
+            "Tumor: Deep: Positive",
+        ),
+        ({"classification": {"parentClass": {"name": "Tumor", "colorRGB": -1}}}, UNCLASSIFIED),
         ({"classification": {"name": "Ignore*"}, "name": "fold"}, "Ignore*"),
         ({"name": "region 1"}, "region 1"),
         ({"classification": {}, "name": None}, UNCLASSIFIED),
@@ -138,6 +149,11 @@ def test_the_class_is_found_wherever_a_version_put_it(tmp_path: Path, properties
         ({"properties": {"objectType": "detection"}}, "detection"),
         ({"properties": {"object_type": "cell"}}, "cell"),
         ({"id": "PathDetectionObject", "properties": {}}, "detection"),
+        ({"id": "PathTileObject", "properties": {"measurements": [{"name": "p", "value": 0.5}]}}, "tile"),
+        ({"properties": {"objectType": "tmaCore", "isMissing": False}}, "tma_core"),
+        ({"id": "TMACoreObject", "properties": {}}, "tma_core"),
+        ({"properties": {"type": "cell"}}, "cell"),
+        ({"properties": {"type": "whatever"}}, "annotation"),
         ({"properties": {}}, "annotation"),
     ],
 )
@@ -160,6 +176,47 @@ def test_objects_inside_objects_are_read_and_the_root_is_nobodys(tmp_path: Path)
     root = {"type": "Feature", "properties": {"objectType": "root"}, "childObjects": [inner]}
     drawing = read(tmp_path, collection(root, feature("Point", [2, 2], "last")))
     assert [drawn.class_name for drawn in drawing.objects] == ["inner", "innermost", "last"]
+
+
+@pytest.mark.parametrize("name", ["childObjects", "children"])
+def test_a_hierarchy_as_qupath_writes_it_has_its_objects_in_the_properties(tmp_path: Path, name: str) -> None:
+    """Since 0.4 the root and every object hold what lies inside them among their properties."""
+    cell = feature("Polygon", SQUARE, properties={"objectType": "cell", "classification": {"names": ["CD4", "1+"]}})
+    dermis = feature("Polygon", SQUARE, "Dermis")
+    dermis["properties"][name] = [cell]
+    root = {"type": "Feature", "id": "r", "geometry": None, "properties": {"objectType": "root", name: [dermis]}}
+    for document in (root, [root], collection(root)):
+        objects = read(tmp_path, document).objects
+        assert [(drawn.class_name, drawn.object_type) for drawn in objects] == [
+            ("Dermis", "annotation"), ("CD4: 1+", "cell"),
+        ]  # fmt: skip
+
+
+def test_what_each_version_of_qupath_adds_changes_no_object(tmp_path: Path) -> None:
+    """0.2 and 0.3 list measurements and number colours; later ones map and triple them, and add planes and ellipses."""
+    polygon = {"type": "Polygon", "coordinates": SQUARE}
+    old: dict[str, Any] = {
+        "type": "Feature", "id": "PathAnnotationObject", "geometry": polygon,
+        "properties": {
+            "classification": {"name": "Dermis", "colorRGB": -8245726}, "isLocked": False,
+            "measurements": [{"name": "Area", "value": 100.0}],
+        },
+    }  # fmt: skip
+    middle = old | {"id": None, "properties": old["properties"] | {"object_type": "annotation"}}
+    new = {
+        "type": "Feature", "id": "7dbf3b1c-5c3e-4b2f-9a52-0d4d5a6d3f10",
+        "geometry": polygon | {"isEllipse": True, "plane": {"c": -1, "z": 0, "t": 0}},
+        "properties": {
+            "objectType": "annotation", "name": "1", "color": [1, 2, 3], "isLocked": True,
+            "classification": {"name": "Dermis", "color": [130, 45, 162]},
+            "measurements": {"Area": 100.0, "Ratio": float("nan")}, "metadata": {"ANNOTATION_DESCRIPTION": "x"},
+        },
+    }  # fmt: skip
+    for document in ([old], [middle], [new], collection(new), new):
+        (drawn,) = read(tmp_path, document).objects
+        assert (drawn.object_type, drawn.class_name) == ("annotation", "Dermis")
+        assert drawn.area_l0 is not None
+        assert drawn.area_l0.equals(box(0, 0, 10, 10))
 
 
 def test_what_crosses_itself_or_is_open_is_mended_and_says_so(tmp_path: Path) -> None:
