@@ -219,6 +219,7 @@ def _stain(  # type: ignore[no-untyped-def]
     sector_sum, sector_n = np.empty(SECTORS), np.empty(SECTORS, np.int64)
     of_nucleus, of_ring = np.empty(1024, np.float32), np.empty(1024, np.float32)
     square = positivity_radius_px * positivity_radius_px
+    reach = inside_dy.max() if len(inside_dy) else 0
     for k in range(n):
         label = owned[k]
         i = label - 1
@@ -227,6 +228,7 @@ def _stain(  # type: ignore[no-untyped-def]
         if (y1 - y0) * (x1 - x0) > len(of_nucleus):
             of_nucleus = np.empty(2 * (y1 - y0) * (x1 - x0), np.float32)
             of_ring = np.empty(2 * (y1 - y0) * (x1 - x0), np.float32)
+        inner = top[i] >= reach and bottom[i] < height - reach and left[i] >= reach and right[i] < width - reach
         in_nucleus, in_ring, near_peak = 0, 0, 0
         sum_nucleus, sum_ring, sum_positivity = 0.0, 0.0, 0.0
         sector_sum[:] = 0
@@ -243,7 +245,10 @@ def _stain(  # type: ignore[no-untyped-def]
                     if dy * dy + dx * dx <= square:
                         sum_positivity += positivity[y, x]
                         near_peak += 1
-                    if not _near_border(territory, y, x, label, inside_dy, inside_dx):
+                    if inner:
+                        if not _near_border_inside(territory, y, x, label, inside_dy, inside_dx):
+                            continue
+                    elif not _near_border(territory, y, x, label, inside_dy, inside_dx):
                         continue
                 elif here == -label:
                     value = density[y, x]
@@ -268,6 +273,17 @@ def _stain(  # type: ignore[no-untyped-def]
         peak_row, peak_col = min(int(peak_y[k]), height - 1), min(int(peak_x[k]), width - 1)
         p_positive[k] = sum_positivity / near_peak if near_peak else positivity[peak_row, peak_col]
     return mean_nucleus, mean_ring, mean_cell, p90_nucleus, p90_ring, p90_cell, completeness, p_positive
+
+
+@njit(nogil=True, cache=True)
+def _near_border_inside(
+    territory: NDArray[np.int32], y: int, x: int, label: int, dy: NDArray[np.int64], dx: NDArray[np.int64]
+) -> bool:
+    """As ``_near_border``, of a pixel from which no offset leads out of the territory."""
+    for k in range(len(dy)):  # noqa: SIM110 - numba compiles no generator
+        if territory[np.uint64(y + dy[k]), np.uint64(x + dx[k])] != label:
+            return True
+    return False
 
 
 @njit(nogil=True, cache=True)
