@@ -10,6 +10,9 @@ import pytest
 
 from ihc_quant.batch import samples
 from ihc_quant.batch.manifest import MANIFEST_COLUMNS
+from ihc_quant.batch.settings import MeasureSettings
+from ihc_quant.batch.slide_overview import find_slide_tissue
+from ihc_quant.slide.opening import open_slide
 from ihc_quant.synthetic.field import SAMPLE_SEEDS
 from ihc_quant.synthetic.sample import grow_biopsy
 
@@ -53,3 +56,12 @@ def test_manifest_slides_and_truth_agree(written: Path, shipped: bool) -> None:
 def test_shipped_samples_are_small_and_complete() -> None:
     assert len(list(SHIPPED.glob("*.tiff"))) == 6
     assert sum(path.stat().st_size for path in SHIPPED.rglob("*") if path.is_file()) <= 25e6
+
+
+def test_tissue_found_on_the_shipped_samples_has_the_area_that_was_painted() -> None:
+    facts = json.loads((SHIPPED / "truth" / "biopsies.json").read_text(encoding="utf-8"))["biopsies"]
+    for biopsy in facts:
+        for section in biopsy["sections"]:
+            with open_slide(SHIPPED / f"{section['slide_id']}.tiff") as reader:
+                _, tissue = find_slide_tissue(reader, MeasureSettings())
+            assert tissue.area_um2() == pytest.approx(biopsy["tissue_area_without_fat_um2"], rel=0.02)
