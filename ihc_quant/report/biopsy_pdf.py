@@ -58,8 +58,8 @@ def render_pdf(report: BiopsyReport, pictures: Mapping[str, SlidePictures]) -> b
     document = SimpleDocTemplate(
         buffer,
         pagesize=A4,
-        leftMargin=margin,
-        rightMargin=margin,
+        leftMargin=margin - pdf_flow.PADDING,
+        rightMargin=margin - pdf_flow.PADDING,
         topMargin=room,
         bottomMargin=room,
         title=pdf_flow.spell(title),
@@ -107,7 +107,7 @@ def _head(biopsy_id: str, head: Head, flow: Any) -> list[Any]:
             f"Colours from 0 to {head.scale_end} positive cells per mm², one scale for all. Black bar: {head.bar}, one "
             "scale for all. Outlined: analysed; dimmed: not analysed. In brackets: the widest interval."
         )
-        story += [ramp, flow.paragraph(words, 7), Spacer(1, 6)]
+        story += [ramp, Spacer(1, 3), flow.paragraph(words, 7), Spacer(1, 6)]
     if head.advice:
         story += [flow.paragraph(head.advice, 8.5, bold=True, colour=flow.WARN), Spacer(1, 4)]
     story += flow.side_by_side([_card(card, flow) for card in head.cards], 4, boxed=True)

@@ -25,6 +25,7 @@ from ihc_quant.report.page_blocks import (
     plain,
 )
 from ihc_quant.report.page_grades import GRADES, capital, errors_table, grades_table, name_region, name_section
+from ihc_quant.scoring.network_error import MEASUREMENT_METHOD
 from ihc_quant.scoring.score import INSUFFICIENT, LOW_COUNT
 
 CONTROL = "negative_control"
@@ -237,9 +238,13 @@ def _hot_spot(spot: HotSpot | None, marker: str) -> str:
 
 def _hot_spot_intervals(spot: HotSpot) -> str:
     density = spot.density_per_mm2
-    notes = Footnotes([density])
-    said = "; ".join(f"{line.text} {line.after}" for line in notes.named_lines(density))
-    return " ".join((f"{said}.", CHOSEN, *notes.sentences))
+    named = []
+    for interval in density.intervals:
+        both = interval.method.startswith(MEASUREMENT_METHOD)
+        name = "With the network’s own error" if both else "By sampling alone"
+        bounds = figures.format_bounds(density, interval)
+        named.append(f"{name} {bounds} ({figures.format_short_method(interval)}).")
+    return " ".join((*named, CHOSEN))
 
 
 def _fragments(fragments: Sequence[tuple[int, CellCounts]]) -> Table:

@@ -14,7 +14,7 @@ from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont
-from reportlab.platypus import Image, KeepTogether, Paragraph, Spacer, Table, TableStyle
+from reportlab.platypus import CondPageBreak, Image, KeepTogether, Paragraph, Spacer, Table, TableStyle
 
 from ihc_quant.report import chart, page_blocks
 from ihc_quant.report.encoding import picture_size
@@ -22,7 +22,11 @@ from ihc_quant.report.figures import one_line
 
 WIDTH = A4[0] - 28 * mm
 """Between the margins, in points."""
+PADDING = 6.0
+"""What ReportLab leaves free on either side of a sheet's text, in points."""
 PICTURE_HEIGHT, FRAME_HEIGHT = 104 * mm, 48 * mm
+CHAPTER_ROOM, HEADING_ROOM = 50 * mm, 40 * mm
+"""What must be left of a sheet below a heading, in points."""
 FONT, BOLD = "Vera", "VeraBd"
 """Bitstream Vera, which ReportLab carries, so that a PDF is the same on every machine."""
 QUIET, WARN, LINE, WARN_PAPER = HexColor("#5f6368"), HexColor("#8a3a00"), HexColor("#c4c7cb"), HexColor("#fff4e5")
@@ -30,6 +34,8 @@ SPLIT_ROW = 200
 """A row is cut by the end of a sheet only where both parts are so high, in points; other rows move on whole."""
 FIGURE_PT = 4.6
 """Width of a digit of a table."""
+WORD_PT, VALUE_PT, WIDEST_WORD = 4.0, 5.8, 135.0
+"""Width of a sign of a cell's words and of its value, and the widest word that is kept whole."""
 LONGEST_COLUMN = 44
 """Signs after which a column claims no more room."""
 
@@ -74,6 +80,12 @@ def paragraph(text: str, size: float = 8.0, *, bold: bool = False, colour: Any =
         f' <font size="{0.85 * size:.2f}" color="#5f6368" name="{FONT}">{escape(spell(after))}</font>' if after else ""
     )
     return Paragraph(escape(spell(text)) + tail, style)
+
+
+def room_for(following: Sequence[page_blocks.Block], least: float) -> Any:
+    """Return what begins a new sheet where a heading would stand alone at the end of one."""
+    pictured = any(isinstance(block, page_blocks.Picture) for block in following[:2])
+    return CondPageBreak(PICTURE_HEIGHT + least if pictured else least)
 
 
 def heading(text: str, size: float, quiet: str = "") -> Any:
@@ -130,6 +142,7 @@ def _widths(table: page_blocks.Table) -> list[float]:
     """Return the widths of the columns: what the longest word needs, and room by how much there is to say."""
     fixed: list[float] = []
     weights: list[float] = []
+    needs: list[float] = []
     for index, name in enumerate(table.header):
         lines = [line for row in table.rows for line in row[index].lines]
         longest = max((len(f"{line.text} {line.after}") for line in lines), default=0)
@@ -139,7 +152,17 @@ def _widths(table: page_blocks.Table) -> list[float]:
         fixed.append(FIGURE_PT * max(longest, named) + 7 if figure else 0.0)
         least = 7 if index else 16
         weights.append(0.0 if figure else min(LONGEST_COLUMN, max(least, named + 2, min(word, 18), 0.6 * longest)))
-    room = (WIDTH - sum(fixed)) / max(1.0, sum(weights))
+        spoken = (
+            len(part) * (VALUE_PT if line.tone == "value" else WORD_PT) for line in lines for part in line.text.split()
+        )
+        needs.append(max(FIGURE_PT * named, *(min(WIDEST_WORD, width) for width in spoken), 0.0) + 5)
+    # A column too narrow for its longest word gets what that needs, and the others share the rest.
+    for _ in range(2):
+        room = (WIDTH - sum(fixed)) / max(1.0, sum(weights))
+        for index, weight in enumerate(weights):
+            if weight and room * weight < needs[index]:
+                fixed[index], weights[index] = needs[index], 0.0
+    room = max(0.0, WIDTH - sum(fixed)) / max(1.0, sum(weights))
     return [width or room * weight for width, weight in zip(fixed, weights, strict=True)]
 
 
@@ -240,7 +263,12 @@ def block_flow(block: page_blocks.Block) -> Flow:
 
 def chapter_flow(chapter: page_blocks.Chapter) -> Flow:
     """Return a chapter under its title."""
-    return [heading(chapter.title, 11.5), *(flow for block in chapter.blocks for flow in block_flow(block))]
+    flows: Flow = [room_for(chapter.blocks, CHAPTER_ROOM), heading(chapter.title, 11.5)]
+    for place, block in enumerate(chapter.blocks):
+        if place and isinstance(block, page_blocks.Heading):
+            flows.append(room_for(chapter.blocks[place + 1 :], HEADING_ROOM))
+        flows += block_flow(block)
+    return flows
 
 
 def sheet_writer(notice: str, running: str) -> Callable[[Any, Any], None]:
