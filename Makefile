@@ -55,6 +55,8 @@ bench: setup
 	$(BIN)/python benchmarks/hostile_batch.py
 	$(BIN)/ihc-quant demo -o out/demo
 	$(BIN)/python benchmarks/proposed_infiltrate.py out/demo
+	$(BIN)/python benchmarks/sample_biopsies.py out/demo
+	$(BIN)/python benchmarks/visibility.py
 	$(BIN)/python benchmarks/rerender.py out/demo
 
 # The pins name versions and no index host.
