@@ -137,11 +137,11 @@ def block_intervals(
     drawn = draw_blocks(blocks, draws, np.random.Generator(np.random.PCG64(seed)))
     method = f"{SPATIAL_METHOD} bootstrap, studentised, {draws} draws of {len(blocks)} blocks"
 
-    def interval(numerator: int, denominator: int, bounded: bool, scale: float) -> Interval | None:
-        limits = _limits(drawn, numerator, denominator, bounded, level)
-        if limits is None:
-            return None
-        return Interval(limits[0] * scale, limits[1] * scale, level, method, not note, note)
+    def between(limits: tuple[float, float] | None, scale: float = 1.0) -> Interval | None:
+        return limits and Interval(limits[0] * scale, limits[1] * scale, level, method, not note, note)
+
+    def interval(numerator: int, denominator: int, bounded: bool) -> Interval | None:
+        return between(_limits(scale_ratio(drawn, numerator, denominator, bounded), bounded, level))
 
     limit = unseen_limit(blocks, level)
 
@@ -151,7 +151,7 @@ def block_intervals(
         if found in (0, counts.total):
             low, high = (0.0, limit) if found == 0 else (1 - limit, 1.0)
             return Interval(low, high, level, _exact_method(blocks), not note, note)
-        given = interval(numerator, TOTAL, True, 1.0)
+        given = interval(numerator, TOTAL, True)
         if _seen_in(blocks, grades) < FEWEST_BLOCKS:
             given = _reaching(given, high=limit)
         others = (blocks.grades.sum(axis=1) > blocks.grades[:, grades].sum(axis=1)).sum()
@@ -160,10 +160,10 @@ def block_intervals(
     one, two, three = (
         share(figure, slice(grade, grade + 1)) for grade, figure in enumerate((ONE_PLUS, TWO_PLUS, THREE_PLUS), 1)
     )
-    cells = interval(TOTAL, AREA, False, 1.0) if counts.area_um2 else None
+    cells = interval(TOTAL, AREA, False) if counts.area_um2 else None
     unseen = _none_positive(blocks, counts, level, note)
     if counts.positive:
-        positive, h_score = interval(POSITIVE, AREA, False, 1.0), interval(THIRDS, TOTAL, True, 300.0)
+        positive, h_score = interval(POSITIVE, AREA, False), between(_h_score_limits(drawn, level), 300.0)
         if _seen_in(blocks, POSITIVE_GRADES) < FEWEST_BLOCKS:
             # What was seen in one block says no more of how rare it is than having seen none.
             positive, h_score = _reaching(positive, high=_high(unseen[0])), _reaching(h_score, high=_high(unseen[1]))
@@ -287,9 +287,24 @@ def _log_density(blocks: BlockCounts, draws: int, seed: int, stream: int) -> Sca
     return scale_ratio(draw_blocks(blocks, draws, random), POSITIVE, AREA, bounded=False)
 
 
-def _limits(drawn: Draws, numerator: int, denominator: int, bounded: bool, level: float) -> tuple[float, float] | None:
+def _h_score_limits(drawn: Draws, level: float) -> tuple[float, float] | None:
+    """Return the limits of an H-score over 300.
+
+    It rests on the cells that count most, and these lie in fewer blocks than others: a section that missed their
+    patches does not show in its H-scores by block how far these reach. The squared coefficient of variation of its
+    variance, 2 / ν, is therefore taken half-way between its own and that of the share of the strongest grade there is.
+    """
+    scaled = scale_ratio(drawn, THIRDS, TOTAL, bounded=True)
+    strongest = next((grade for grade in (THREE_PLUS, TWO_PLUS) if drawn.values[:, grade].any()), None)
+    share = None if strongest is None else scale_ratio(drawn, strongest, TOTAL, bounded=True)
+    if scaled is not None and share is not None:
+        freedom = 2 / (1 / scaled.freedom + 1 / share.freedom)
+        scaled = replace(scaled, freedom=min(scaled.freedom, freedom))
+    return _limits(scaled, True, level)
+
+
+def _limits(scaled: ScaledDraws | None, bounded: bool, level: float) -> tuple[float, float] | None:
     """Return the limits of a ratio of sums; ``bounded`` ones lie between 0 and 1."""
-    scaled = scale_ratio(drawn, numerator, denominator, bounded)
     ends = None if scaled is None else studentised_ends(scaled, level)
     if scaled is None or ends is None:
         return None
