@@ -4,6 +4,10 @@ Each worker pinned to one core: the throughput of two workers over that of one. 
 against one worker of two. Then 10, 20 and 40 slides. Times are those of the slides' work: from the first slide that a
 worker is given, when it has loaded its network, to the last that has ended.
 
+The first slide of each worker also compiles the network for its tiles and loads what post-processing compiled, which
+takes about as long as a small slide and does not grow with their number. So the series is judged by the straight line
+through its times: where the line begins is stated as what is spent once, and the bar is how far any time lies from it.
+
 Run as ``python benchmarks/scaling.py [--slides 8] [--series 10 20 40]`` on a machine that does nothing else.
 """
 
@@ -12,10 +16,12 @@ import json
 import re
 import tempfile
 import time
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from statistics import median
 
+import numpy as np
 import psutil
 from batch_material import program, write_crops, write_manifest
 
@@ -47,6 +53,21 @@ def work_seconds(out: Path) -> float:
     return (moments[-1] - moments[0]).total_seconds()
 
 
+def straight_line(counts: Sequence[int], seconds: Sequence[float]) -> tuple[float, float, float]:
+    """Return the line that misses the times by the least share: seconds each, seconds once, greatest share missed.
+
+    Examples
+    --------
+    >>> [round(value, 6) for value in straight_line([10, 20, 40], [12.0, 22.0, 42.0])]
+    [1.0, 2.0, 0.0]
+    """
+    times = np.asarray(seconds, np.float64)
+    design = np.stack([np.asarray(counts, np.float64), np.ones(len(times))], axis=1)
+    # Divided by the times, so that what is least is the share by which they are missed, not the seconds.
+    (each, once), *_ = np.linalg.lstsq(design / times[:, None], np.ones(len(times)), rcond=None)
+    return float(each), float(once), float(np.abs(design @ (each, once) / times - 1).max())
+
+
 def main() -> None:
     """Run the benchmark and print its figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -76,11 +97,16 @@ def main() -> None:
         free = median(seconds["1 worker"]) / median(seconds["2 workers"])
         print(f"pinned: two workers give {pinned:.2f} times the throughput of one (bar: 1.7)")
         print(f"not pinned: {free:.2f} times (bar: 1)")
+        times = []
         for count in arguments.series:
             many = write_crops(folder / f"slides-{count}", count, arguments.side // 2)
             worked, whole, parent_mb = timed(folder, many, f"series-{count}", "--workers", 2)
             print(f"{count} slides: {worked:.0f} s, {worked / count:.2f} s each; {whole:.0f} s in all; "
                   f"parent {parent_mb:.0f} MB")  # fmt: skip
+            times.append(worked)
+        if len(times) > 2:
+            slope, once, off = straight_line(arguments.series, times)
+            print(f"line: {once:.1f} s once and {slope:.2f} s each; farthest from it: {100 * off:.1f} % (bar: 10 %)")
 
 
 if __name__ == "__main__":

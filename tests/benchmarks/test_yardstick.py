@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 from classical import find_nuclei
-from speed import STEPS
+from speed import ONCE_STEPS, STEPS
 from tables import Bar, show
 from tiling import MARGINS_PX, Tiling, bars_of, cheapest, tilings
 
@@ -49,6 +49,7 @@ def test_a_table_prints_as_text_and_as_json(capsys: pytest.CaptureFixture[str]) 
 
 def test_the_steps_that_are_timed_exist() -> None:
     assert all(callable(getattr(find, name)) for name in STEPS)
+    assert all(callable(getattr(where, name)) for where, name, _ in ONCE_STEPS)
 
 
 def test_the_tilings_cover_the_bars_and_the_least_good_margin_is_named() -> None:
