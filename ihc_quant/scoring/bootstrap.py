@@ -53,8 +53,8 @@ from ihc_quant.scoring.resampling import (
 from ihc_quant.scoring.same_call import effective_number, unseen_limit
 
 MIN_BLOCKS = 20
-"""Fewer blocks make an interval unreliable. In ``docs/coverage.md`` the lowest coverage is 0.94 at 20 blocks and 0.93
-from 5 on; patches of 500 µm bring it to 0.90 at 20, so the limit is not set lower."""
+"""Fewer blocks make an interval unreliable. In ``docs/coverage.md`` the lowest coverage is 0.92 at 20 blocks and from 5
+on; patches of 500 µm bring it to 0.90 at 20, so the limit is not set lower."""
 
 FEWEST_BLOCKS = 5
 """With fewer blocks there is no interval at all: most draws then repeat a few combinations."""
