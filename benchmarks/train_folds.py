@@ -7,8 +7,8 @@ Two steps. First it learns from all sources but the lymph nodes and is judged on
 what is chosen (size, limits of probability) is chosen there. Then it goes on with the nodes as well, which are no fair
 judges from then on. ``quality.py --set judged`` judges the outcome on two pictures that are in no source.
 The weights of the package were made by the first command and by two of the second, each from the one before.
-Their first lot of samples was drawn by an earlier state of ``fold_samples.py``, the other two are drawn as they were, so
-the commands give weights of the same kind and not the same weights.
+Their first lot of samples was drawn by an earlier state of ``fold_samples.py``, the other two are drawn as they were,
+so the commands give weights of the same kind and not the same weights.
 """
 
 import argparse
