@@ -24,18 +24,16 @@ class Footnotes:
 
     def __init__(self, estimates: Iterable[Estimate], *, whole: bool = False) -> None:
         notes = [interval.note for each in estimates for interval in each.intervals if not interval.reliable]
+        told = list(dict.fromkeys(filter(None, notes)))
         self._whole = whole
         if whole:
-            self._parts = list(dict.fromkeys(filter(None, notes)))
+            self._parts = told
             return
         # An interval that holds another one has that one's reason beside its own, so short notes are told first.
         parts: list[str] = []
-        for note in sorted(dict.fromkeys(notes), key=len):
-            rest = _without(note, parts)
-            if rest:
-                parts.append(rest)
-        first = {part: next(place for place, note in enumerate(notes) if part in note) for part in parts}
-        self._parts = sorted(parts, key=lambda part: (first[part], parts.index(part)))
+        for note in sorted(told, key=len):
+            parts += _untold(note, parts)
+        self._parts = sorted(parts, key=lambda part: next(at for at, note in enumerate(told) if _holds(note, part)))
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -47,7 +45,7 @@ class Footnotes:
         method = figures.format_short_method(interval, caution=False)
         if interval.reliable:
             return method
-        held = (interval.note,) if self._whole else [part for part in self._parts if part in interval.note]
+        held = (interval.note,) if self._whole else [part for part in self._parts if _holds(interval.note, part)]
         numbers = [str(number) for number, part in enumerate(self._parts, 1) if part in held]
         named = f": note{'s' * (len(numbers) > 1)} {', '.join(numbers)}" if numbers else ""
         return f"{method}, unreliable{named}"
@@ -89,8 +87,15 @@ def outer_bounds(estimate: Estimate, names: tuple[str, str] = ("sampling", "+ me
     )
 
 
-def _without(note: str, parts: Sequence[str]) -> str:
-    """Return what a note says beside what is told already."""
-    for part in parts:
-        note = note.replace(part, "")
-    return JOINED.join(part for part in note.split(JOINED) if part.strip("; "))
+def _holds(note: str, part: str) -> bool:
+    """Return whether a note has a part among its reasons: “5 blocks” is none of “15 blocks”."""
+    return f"{JOINED}{part}{JOINED}" in f"{JOINED}{note}{JOINED}"
+
+
+def _untold(note: str, parts: Sequence[str]) -> list[str]:
+    """Return what a note says beside the parts that are told already, in runs of reasons that stood together."""
+    runs = [note]
+    for part in sorted(parts, key=len, reverse=True):
+        runs = [run for each in runs for run in f"{JOINED}{each}{JOINED}".split(f"{JOINED}{part}{JOINED}")]
+        runs = [run.removeprefix(JOINED).removesuffix(JOINED) for run in runs]
+    return [run for run in dict.fromkeys(runs) if run and run not in parts]

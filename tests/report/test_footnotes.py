@@ -1,5 +1,8 @@
 """Why an interval is unreliable stands once below a table, and every such interval names it."""
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from ihc_quant.domain.score import Estimate, Interval
 from ihc_quant.report.footnotes import Footnotes, outer_bounds
 
@@ -27,6 +30,34 @@ def test_a_note_that_holds_others_is_told_by_their_numbers() -> None:
     assert notes.mark(interval()) == "95 % Wilson"
     assert notes.mark(interval(both)) == "95 % Wilson, unreliable: notes 1, 2"
     assert notes.mark(interval(all_three)) == "95 % Wilson, unreliable: notes 1, 2, 3"
+
+
+def test_a_number_within_another_one_is_another_note() -> None:
+    few, more, least = (
+        "5 blocks; at least 20 are wanted",
+        "15 blocks; at least 20 are wanted",
+        "9 cells, fewer than 100",
+    )
+    notes = Footnotes([figure(few, more), figure(least, "99 cells, fewer than 100")])
+    assert [sentence.partition("unreliable: ")[2] for sentence in notes.sentences] == [
+        f"{few}.", f"{more}.", f"{least}.", "99 cells, fewer than 100.",
+    ]  # fmt: skip
+    assert notes.mark(interval(more)) == "95 % Wilson, unreliable: note 2"
+    assert notes.mark(interval("99 cells, fewer than 100")) == "95 % Wilson, unreliable: note 4"
+
+
+@given(
+    st.lists(st.lists(st.sampled_from(["5 blocks", "15 blocks", "A", "B, x", "at least 20"]), max_size=5), max_size=5)
+)
+def test_every_reason_is_told_and_named_wherever_notes_meet(said: list[list[str]]) -> None:
+    figures = [figure("; ".join(reasons)) for reasons in said]
+    notes = Footnotes(figures)
+    told = [sentence.removeprefix(f"Note {n}: interval unreliable: ").removesuffix(".").split("; ")
+            for n, sentence in enumerate(notes.sentences, 1)]  # fmt: skip
+    for reasons, each in zip(said, figures, strict=True):
+        numbers = notes.mark(each.intervals[0]).partition("unreliable: note")[2].lstrip("s").replace(" ", "")
+        named = {reason for number in numbers.split(",") if number for reason in told[int(number) - 1]}
+        assert named == set(reasons)
 
 
 def test_whole_notes_stay_whole() -> None:
