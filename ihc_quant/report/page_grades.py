@@ -6,7 +6,7 @@ from ihc_quant.domain.outcome import RegionScore, Scored, SlideOutcome
 from ihc_quant.domain.score import Estimate
 from ihc_quant.domain.serial_sections import AnalysedRegion
 from ihc_quant.report import figures
-from ihc_quant.report.footnotes import outer_bounds
+from ihc_quant.report.footnotes import JOINED, outer_bounds
 from ihc_quant.report.page_blocks import Cell, Line, Table, plain
 from ihc_quant.scoring.error_sets import NOT_VALIDATED
 
@@ -80,18 +80,23 @@ def errors_table(scored: Sequence[Scored]) -> Table:
     """Return what is known of each error, sections that say the same together."""
     rows = []
     for place, figure in enumerate(FIGURES_OF_ERROR):
-        said: dict[str, list[str]] = {}
+        said: dict[tuple[str, str], list[str]] = {}
         for outcome in scored:
             _, statement = outcome.score.network_error.by_figure[place]
-            base, doubt, marker = statement.rpartition(NOT_VALIDATED)
-            said.setdefault(base if doubt else statement, []).extend([marker] if doubt else [])
-        lines = tuple(
-            Line(capital(f"{base}{NOT_VALIDATED}{', '.join(dict.fromkeys(markers))}" if markers else base))
-            for base, markers in said.items()
-        )
+            base, doubt, rest = statement.rpartition(NOT_VALIDATED)
+            # What was left aside stands behind the marker.
+            marker, aside, left_aside = rest.partition(JOINED) if doubt else ("", "", "")
+            said.setdefault((base if doubt else statement, aside + left_aside), []).append(marker)
+        lines = tuple(Line(capital(_validity(base, markers) + aside)) for (base, aside), markers in said.items())
         name, _ = scored[0].score.network_error.by_figure[place]
         rows.append((Cell((Line(capital(name), "value"),)), plain(figure), Cell(lines)))
     return Table(ERRORS_SAID, ("What errs", "Figures it goes into", "What is known of it"), tuple(rows))
+
+
+def _validity(base: str, markers: Sequence[str]) -> str:
+    """Return what is known, and all markers for which it is not validated."""
+    named = ", ".join(dict.fromkeys(filter(None, markers)))
+    return f"{base}{NOT_VALIDATED}{named}" if named else base
 
 
 def capital(words: str) -> str:

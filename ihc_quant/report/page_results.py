@@ -35,10 +35,10 @@ CALLS_OF_PART = (UNCERTAIN_CALLS, ACROSS_BAND)
 FEW_CELLS = (INSUFFICIENT, LOW_COUNT)
 """How the cautions begin that stand in the row of results itself; the others stand below the table."""
 CHOSEN = (
-    "The limits allow for the choice of the highest of many windows; the figure does not, so it is too high by chance. "
-    "They hold for this section, not for another one of the block."
+    "The limits allow for the choice of the highest of many windows; the figure does not, so it is too high by chance."
 )
-"""What the intervals of a hot spot hold."""
+THIS_SECTION = "They hold for this section, not for another one of the block."
+"""What the intervals of a hot spot hold; without positive cells nothing was chosen."""
 NO_CONTROL = (
     "No section without primary antibody and no control tissue on a glass was scored: unspecific stain cannot be "
     "judged."
@@ -227,12 +227,12 @@ def _hot_spot(spot: HotSpot | None, marker: str) -> str:
     if spot.density_per_mm2.value is None:
         return figure
     side, cells = f"{spot.side_um:,.0f} µm", figures.positive_cells(marker)
-    place = ""
-    if spot.x_um is not None and spot.y_um is not None:
-        place = f", its upper left corner at x {spot.x_um:,.0f} µm, y {spot.y_um:,.0f} µm of the slide"
+    windows, area = f"{side} × {side} (steps of {spot.step_um:,.0f} µm)", figures.format_area(spot.tissue_um2)
+    if spot.x_um is None or spot.y_um is None:
+        return f"{figure}: no {cells} in any window of {windows}, in {area} of tissue in all."
     return (
-        f"{figure}: {figures.format_count(spot.positive)} {cells} in {figures.format_area(spot.tissue_um2)} of tissue "
-        f"in the densest window of {side} × {side} (steps of {spot.step_um:,.0f} µm){place}."
+        f"{figure}: {figures.format_count(spot.positive)} {cells} in {area} of tissue in the densest window of "
+        f"{windows}, its upper left corner at x {spot.x_um:,.0f} µm, y {spot.y_um:,.0f} µm of the slide."
     )
 
 
@@ -244,7 +244,7 @@ def _hot_spot_intervals(spot: HotSpot) -> str:
         name = "With the network’s own error" if both else "By sampling alone"
         bounds = figures.format_bounds(density, interval)
         named.append(f"{name} {bounds} ({figures.format_short_method(interval)}).")
-    return " ".join((*named, CHOSEN))
+    return " ".join((*named, *((CHOSEN,) if spot.positive else ()), THIS_SECTION))
 
 
 def _fragments(fragments: Sequence[tuple[int, CellCounts]]) -> Table:

@@ -75,10 +75,10 @@ def grade_error_statement(cells: GradedCells) -> str:
     """Return what is known of the error of grades, in words."""
     if cells.errors is None:
         return OTHER_CALLS
-    if not cells.moved:
-        return NOT_MOVED
     if not known_error(cells.marker, cells.errors, spread_of_points).drawn:
         return "measurement error unknown, as that of the percentage"
+    if not cells.moved:
+        return NOT_MOVED
     return (
         "not measured; H-scores and fractions of grades carry the error of the percentage, and the cuts of optical "
         "density moved by ±25 % stand for that of grades"

@@ -92,6 +92,8 @@ def test_what_is_not_known_is_said_and_has_no_interval() -> None:
     alone = scored(replace(KI67, patients=1), LOOSER)
     assert len(alone.h_score.intervals) == 1
     assert alone.network_error.of_grades == "measurement error unknown, as that of the percentage"
+    unstated = score_marker("CCR4", COUNTS, None, errors=())
+    assert unstated.network_error.of_grades == "measurement error unknown, as that of the percentage"
     assert scored(KI67, LOOSER).network_error.of_grades.startswith("not measured; H-scores")
 
 
