@@ -25,8 +25,9 @@ from ihc_quant.report.report_json import outcome_from_json, outcome_json
 from ihc_quant.stain.density import FULL_WHITE
 from ihc_quant.stain.estimate import SlideColours
 
-SCHEMA: Literal["ihc_quant/slide/4"] = "ihc_quant/slide/4"
-"""Name and version of the layout of ``slide.json``."""
+SCHEMA: Literal["ihc_quant/slide/5"] = "ihc_quant/slide/5"
+"""Name and version of the layout of ``slide.json``; raised whenever what is kept of a score or a measurement changes,
+because a run measures slides again whose results are of another one."""
 
 LIBRARIES: tuple[str, ...] = (
     "imagecodecs",

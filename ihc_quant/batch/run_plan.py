@@ -8,7 +8,7 @@ from typing import Literal
 
 from ihc_quant.batch.file_stamp import FileStamp, file_stamp
 from ihc_quant.batch.manifest import ManifestRow
-from ihc_quant.batch.measurement import read_slide_json
+from ihc_quant.batch.measurement import SCHEMA, read_slide_json
 from ihc_quant.batch.redrawn import Redrawn, why_slide_is_needed
 from ihc_quant.batch.run_state import Asked, SlideState, asked_of, read_state, result_stamp, slide_folder
 from ihc_quant.batch.section_tasks import slide_tasks
@@ -126,6 +126,8 @@ def _decide(
         return "measure", f"settings changed: {', '.join(changed)}"
     if result != state.result:
         return "check", "its results were changed by another command"
+    if state.layout != SCHEMA:
+        return "measure", "its results are of another version of the program"
     if slide not in {state.slide, None}:
         return "check", "the slide's file was written or moved since"
     if redrawn := asked.new_places(state.asked):

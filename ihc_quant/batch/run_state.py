@@ -13,6 +13,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from ihc_quant.batch.file_stamp import FileStamp, file_stamp
+from ihc_quant.batch.measurement import SCHEMA
 from ihc_quant.batch.outputs import RESULT_FILE, SLIDES_FOLDER, folder_name, write_whole
 from ihc_quant.batch.settings import MeasureSettings, SettingsPart
 from ihc_quant.batch.slide_task import SlideTask
@@ -91,6 +92,8 @@ class SlideState(SettingsPart):
         Of the slide file; None where it was not there.
     result : FileStamp or None
         Of ``slide.json``; None where the slide failed.
+    layout : str
+        Of ``slide.json``; empty where an earlier version kept the state.
     cells, positive : int or None
         Counts over all that was analysed; None where nothing was scored.
     reason : str
@@ -106,6 +109,7 @@ class SlideState(SettingsPart):
     asked: Asked
     slide: FileStamp | None
     result: FileStamp | None = None
+    layout: str = ""
     cells: int | None = Field(default=None, ge=0)
     positive: int | None = Field(default=None, ge=0)
     reason: str = ""
@@ -198,6 +202,7 @@ def state_of(
         asked=asked,
         slide=slide,
         result=result_stamp(out, slide_id),
+        layout=SCHEMA,
         cells=None if counts is None else counts.total,
         positive=None if counts is None else counts.positive,
         seconds=seconds,

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ihc_quant.batch.file_stamp import file_stamp
 from ihc_quant.batch.measurement import read_slide_json
 from ihc_quant.batch.run import StoredOutcomes
 from ihc_quant.batch.run_state import STATES_FOLDER
 from ihc_quant.domain.outcome import Scored
+from ihc_quant.errors import OutputError
 from ihc_quant.scoring.calls import CallRule
 from ihc_quant.slide.writing import write_pyramid
 from tests.batch.bench import Bench, Watch, files_in, words
@@ -181,6 +183,30 @@ def test_results_that_are_gone_or_damaged_are_made_again(bench: Bench) -> None:
     (bench.out / "slides" / "s2" / "slide.json").write_text("{")
     assert [action for action, _ in bench.steps().values()] == ["measure", "check"]
     bench.run()
+    assert files_in(bench.out / "slides") == before
+
+
+def test_results_of_another_version_are_measured_again(bench: Bench) -> None:
+    bench.run()
+    before = files_in(bench.out / "slides")
+    result, state = bench.out / "slides" / "s1" / "slide.json", bench.out / STATES_FOLDER / "s1.json"
+    values = json.loads(result.read_text(encoding="utf-8"))
+    # As a version before this one left both: the state knows no layout, and the score knows no grades.
+    del values["result"]["score"]["grade_fractions"]
+    result.write_text(json.dumps(values | {"schema": "ihc_quant/slide/4"}), encoding="utf-8")
+    kept = json.loads(state.read_text(encoding="utf-8"))
+    del kept["layout"]
+    stamp = file_stamp(result)
+    assert stamp is not None
+    state.write_text(json.dumps(kept | {"result": stamp.model_dump()}), encoding="utf-8")
+    with pytest.raises(OutputError, match="another version; score the slide again"):
+        read_slide_json(result.parent)
+    assert bench.steps() == {
+        "s1": ("measure", "its results are of another version of the program"),
+        "s2": ("keep", "done already"),
+    }
+    bench.run()
+    assert bench.measured == ["s1", "s2", "s1"]
     assert files_in(bench.out / "slides") == before
 
 
