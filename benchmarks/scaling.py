@@ -6,7 +6,8 @@ worker is given, when it has loaded its network, to the last that has ended.
 
 The first slide of each worker also compiles the network for its tiles and loads what post-processing compiled, which
 takes about as long as a small slide and does not grow with their number. So the series is judged by the straight line
-through its times: where the line begins is stated as what is spent once, and the bar is how far any time lies from it.
+through its times: where the line begins, never below 0, is stated as what is spent once, and the bar is how far any
+time lies from it.
 
 Run as ``python benchmarks/scaling.py [--slides 8] [--series 10 20 40]`` on a machine that does nothing else.
 """
@@ -24,6 +25,7 @@ from statistics import median
 import numpy as np
 import psutil
 from batch_material import program, write_crops, write_manifest
+from scipy.optimize import nnls
 
 
 def timed(folder: Path, slides: dict[str, Path], name: str, *options: object) -> tuple[float, float, float]:
@@ -64,7 +66,8 @@ def straight_line(counts: Sequence[int], seconds: Sequence[float]) -> tuple[floa
     times = np.asarray(seconds, np.float64)
     design = np.stack([np.asarray(counts, np.float64), np.ones(len(times))], axis=1)
     # Divided by the times, so that what is least is the share by which they are missed, not the seconds.
-    (each, once), *_ = np.linalg.lstsq(design / times[:, None], np.ones(len(times)), rcond=None)
+    # Never less than 0 once: such a line would follow times that grow faster than the slides, as their power 1.5.
+    (each, once), _ = nnls(design / times[:, None], np.ones(len(times)))
     return float(each), float(once), float(np.abs(design @ (each, once) / times - 1).max())
 
 
