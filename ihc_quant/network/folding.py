@@ -57,7 +57,15 @@ def unfold_maps(folded: NDArray[np.float32], rgb: NDArray[np.uint8], architectur
     Returns
     -------
     CellMaps
+
+    Raises
+    ------
+    ValueError
+        Where what the network gave is not of the size of the image; compiled loops would read beyond it.
     """
+    wanted = folded_shape(rgb.shape[0], rgb.shape[1], architecture)[1:]
+    if folded.shape != wanted:
+        raise ValueError(f"the maps of this image have shape {wanted} when folded, got {folded.shape}")
     maps = np.empty((3, *rgb.shape[:2]), np.float32)
     _unfold(folded, (0,) * architecture.fold, maps)
     return CellMaps(*maps)

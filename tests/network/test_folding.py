@@ -1,6 +1,7 @@
 """Folding pixels: the order that training used, white around, and nothing lost."""
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,3 +45,9 @@ def test_maps_come_back_in_the_order_of_training_without_what_was_filled_up(
     for plane, expected in zip((maps.centre, maps.extent, maps.positivity), wanted, strict=True):
         assert np.array_equal(plane, expected[:height, :width])
         assert plane.flags.c_contiguous
+
+
+@pytest.mark.parametrize("shape", [(3, 4, 12), (4, 3, 12), (4, 4, 3), (4, 4)])
+def test_maps_of_another_size_than_the_image_are_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="when folded"):
+        unfold_maps(np.zeros(shape, np.float32), np.zeros((7, 8, 3), np.uint8), architecture(2))
