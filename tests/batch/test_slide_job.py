@@ -170,6 +170,32 @@ def test_output_error_and_interruption_stop_the_run(
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
+@pytest.mark.parametrize(
+    "place",
+    [
+        "slide_measuring.save_thumbnail", "slide_measuring.estimate_stains", "slide_measuring.cut_examples",
+        "example_bank.read_grid", "slide_drawing.positive_density", "derivation.save_od_histogram",
+        "slide_drawing.draw_overview", "slide_drawing.draw_gallery",
+    ],
+)  # fmt: skip
+def test_an_error_of_what_is_done_side_by_side_is_told_and_leaves_nothing(
+    tiny_slide: Path, score: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    error: Exception = RegionUnreadable("s", "a tile is damaged; copy it anew")
+
+    def failing(*_args: object, **_named: object) -> None:
+        raise error
+
+    monkeypatch.setattr(f"ihc_quant.batch.{place}", failing)
+    run = score(tiny_slide, tmp_path / "out")
+    assert (run.error, run.folder) == (error, None)
+    assert list(tmp_path.iterdir()) == []
+    error = OutputError("the disk is full")
+    with pytest.raises(OutputError, match="disk is full"):
+        score(tiny_slide, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_failure_keeps_earlier_results(tiny_slide: Path, score: Any, painted_predictor: Any, tmp_path: Path) -> None:
     run = score(tiny_slide, tmp_path)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
