@@ -47,7 +47,7 @@ HIGHEST_LOG = 300.0
 
 @dataclass(frozen=True, slots=True)
 class CountedDensity:
-    """A density of positive cells, and what is known of the error of their number.
+    """A density of positive cells or of all cells, and what is known of the error of their number.
 
     Attributes
     ----------
@@ -106,7 +106,7 @@ def carry_cell_density_error(
     """
     if counted.errors is None:
         return counted.density, OTHER_CALLS
-    known = known_error(counted.marker, counted.errors, lambda error: _spread(error.cell_count))
+    known = known_error(counted.marker, counted.errors, lambda error: _spread(_cell_count(error)))
     statement = known.statement(partial(_details, _cell_count, "cells"))
     if counted.density.value is None or not known.drawn:
         return counted.density, statement
@@ -161,7 +161,7 @@ def carry_ratio_error(
 
 def _known(counted: CountedDensity) -> KnownError:
     """Return what is known of the error of the number of positive cells."""
-    return known_error(counted.marker, counted.errors or (), lambda error: _spread(error.positive_count))
+    return known_error(counted.marker, counted.errors or (), lambda error: _spread(_positive_count(error)))
 
 
 def _spread(count: LogCountError | None) -> Spread | None:
@@ -202,7 +202,7 @@ def _true_densities(
     for _, spread in known.drawn:
         yield _undo(sampled, spread, _generator(*key, 1))
     counted_too = [error for error, _ in known.drawn]
-    of_cells = known_error(counted.marker, counted_too, lambda error: _spread(error.cell_count))
+    of_cells = known_error(counted.marker, counted_too, lambda error: _spread(_cell_count(error)))
     share = np.clip(sampled / all_per_mm2, 0, 1)
     for error, spread in of_cells.drawn:
         corrected = draw_corrected(error, share, _generator(*key, 2))

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ihc_quant.domain.measurement_error import MeasurementError
+from ihc_quant.domain.score import NO_ERROR_STATED
 
 NAMED_MARKERS = ("CD4", "CD8", "CCR4")
 """Markers that a statement names; others are "this stain"."""
@@ -80,7 +81,7 @@ class KnownError:
     def statement(self, details: Callable[[MeasurementError], str]) -> str:
         """Return on what the error was measured, or why it is not known."""
         if not self.used:
-            return "measurement error unknown: the card of the weights states none"
+            return NO_ERROR_STATED
         each = "; ".join(map(details, self.used))
         if not self.drawn:
             return f"measurement error unknown: measured on a single patient ({each}){self.doubt}"
