@@ -5,7 +5,7 @@ Everything is read back from the slide's folder, also the first time, so that bo
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +28,14 @@ from ihc_quant.batch.tile_table import count_tiles
 from ihc_quant.domain.measurement_error import MeasurementError
 from ihc_quant.domain.outcome import DrawnBy, LeftOut, NoTissue, Scored, Shown, SlideOutcome
 from ihc_quant.domain.provenance import Provenance
+from ihc_quant.domain.score import CellCounts
 from ihc_quant.domain.sensitivity import HotSpot
 from ihc_quant.report.density_map import DensityMap
 from ihc_quant.scoring import proposed_infiltrate as proposing
 from ihc_quant.scoring.calls import CallRule
 from ihc_quant.scoring.hot_spot import carry_hot_spot_error, find_hot_spot
 from ihc_quant.scoring.od_histogram import od_histogram
-from ihc_quant.scoring.score import ScoreSettings
+from ihc_quant.scoring.score import ScoreSettings, marked_where_few
 from ihc_quant.scoring.section_parts import Scoring, SectionParts, score_section
 from ihc_quant.scoring.section_places import off_tissue
 from ihc_quant.scoring.threshold_sensitivity import threshold_sensitivity
@@ -203,12 +204,12 @@ def _scored(
             measurement.weights.uncertain,
             whole.score.counts.area_um2,
         ),
-        hot_spot=_hot_spot(section, cells, scoring),
+        hot_spot=_hot_spot(section, cells, scoring, whole.score.counts),
         notes=tuple(_notes(measurement, parts, section.tissue.fragment_count)),
     )
 
 
-def _hot_spot(section: Section, cells: Mapping[str, NDArray[Any]], scoring: Scoring) -> HotSpot:
+def _hot_spot(section: Section, cells: Mapping[str, NDArray[Any]], scoring: Scoring, counts: CellCounts) -> HotSpot:
     chosen, settings = section.cells, scoring.settings
     spot = find_hot_spot(
         cells["x_um"][chosen],
@@ -219,8 +220,10 @@ def _hot_spot(section: Section, cells: Mapping[str, NDArray[Any]], scoring: Scor
         level=settings.level,
         seed=settings.seed,
     )
+    density = spot.density_per_mm2
+    density = replace(density, intervals=marked_where_few(density.intervals, counts, settings))
     return carry_hot_spot_error(
-        spot,
+        replace(spot, density_per_mm2=density),
         scoring.marker,
         scoring.errors,
         level=settings.level,

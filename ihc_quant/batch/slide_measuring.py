@@ -126,6 +126,8 @@ def measure_slide(
                 seconds += result.seconds
                 done += 1
                 on_progress(done, len(plan.tiles))
+                if estimating.done():
+                    estimating.result()  # an error there stops the tiles
         tiled = time.perf_counter()
         cutting = beside.submit(cut_examples, folder, reader, grid, workers)
         write_table(folder / TILES_FILE, tile_table(plan, tissue))

@@ -34,7 +34,7 @@ def marker_columns(marker: str) -> Iterator[CohortColumn]:
     no_spot = f"{uncounted}, several sections, or no such window"
     yield _column(
         marker, "hot_spot_density_per_mm2", "number", "cells/mm²",
-        f"{cells} in the window of 0.2 mm² where they are densest; the highest of many, so too high by chance",
+        f"{cells} in the window of 0.2 mm² where they are densest; the highest of many, so it tends to be too high",
         no_spot,
     )  # fmt: skip
     yield from _limits(marker, "hot_spot_density_per_mm2", "cells/mm²", no_spot, SAMPLING_OF_SPOT)

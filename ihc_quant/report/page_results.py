@@ -35,7 +35,7 @@ CALLS_OF_PART = (UNCERTAIN_CALLS, ACROSS_BAND)
 FEW_CELLS = (INSUFFICIENT, LOW_COUNT)
 """How the cautions begin that stand in the row of results itself; the others stand below the table."""
 CHOSEN = (
-    "The limits allow for the choice of the highest of many windows; the figure does not, so it is too high by chance."
+    "The limits allow for the choice of the highest of many windows; the figure does not, so it tends to be too high."
 )
 THIS_SECTION = "They hold for this section, not for another one of the block."
 """What the intervals of a hot spot hold; without positive cells nothing was chosen."""

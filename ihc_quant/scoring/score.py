@@ -229,7 +229,7 @@ def _sampled(counts: CellCounts, blocks: BlockCounts | None, settings: ScoreSett
     def both(independent: Interval, block: Interval | None) -> tuple[Interval, ...]:
         lacking = "" if block is not None else f"{NO_SPATIAL}({_why_not_spatial(blocks)})"
         given = (_marked(independent, lacking),) if block is None else (independent, block)
-        return tuple(_marked(interval, _few_cells(counts, settings)) for interval in given)
+        return marked_where_few(given, counts, settings)
 
     h = h_score(counts)
     # An area without a single cell says that cells were missed rather than that none is positive.
@@ -258,6 +258,13 @@ def _sampled(counts: CellCounts, blocks: BlockCounts | None, settings: ScoreSett
         tuple(share(cells, block) for cells, block in zip(grades[1:], boot.grades, strict=True)),
         boot.fraction is not None,
     )
+
+
+def marked_where_few(
+    intervals: tuple[Interval, ...], counts: CellCounts, settings: ScoreSettings
+) -> tuple[Interval, ...]:
+    """Return intervals as unreliable where the section has too few cells, and as they are where it has enough."""
+    return tuple(_marked(interval, _few_cells(counts, settings)) for interval in intervals)
 
 
 def _marked(interval: Interval, why: str) -> Interval:

@@ -44,7 +44,7 @@ def test_a_densest_window_is_said_to_be_chosen(scored: Scored) -> None:
     entries = entries_of(replace(scored, hot_spot=spot))
     assert "180 CD4+ cells in 0.200 mm² of tissue in the densest window" in entries["Hot spot"]
     assert "700–950" in entries["Intervals of the hot spot"]
-    assert "too high by chance" in entries["Intervals of the hot spot"]
+    assert "tends to be too high" in entries["Intervals of the hot spot"]
 
 
 def test_sections_that_say_the_same_of_other_markers_stand_together(scored: Scored) -> None:

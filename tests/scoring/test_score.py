@@ -9,7 +9,7 @@ from ihc_quant.domain.score import CellCounts
 from ihc_quant.scoring.blocks import BlockCounts, count_blocks, cut_blocks
 from ihc_quant.scoring.bootstrap import block_intervals
 from ihc_quant.scoring.intervals import garwood_interval, grade_interval, wilson_interval
-from ihc_quant.scoring.score import ScoreSettings, h_score, score_marker
+from ihc_quant.scoring.score import ScoreSettings, h_score, marked_where_few, score_marker
 
 counts = st.builds(
     CellCounts, *[st.integers(0, 5000)] * 4, area_um2=st.floats(0, 1e8).filter(lambda area: area == 0 or area > 1)
@@ -219,3 +219,11 @@ def test_a_missing_spatial_interval_is_said_aloud() -> None:
     (caution,) = score_marker("CD8", one_block.total(), one_block).cautions
     assert "no spatial interval" in caution
     assert "1 blocks of tissue" in caution
+
+
+@pytest.mark.parametrize(("cells", "reliable"), [(99, False), (100, True)])
+def test_intervals_made_elsewhere_are_marked_where_there_are_few_cells(cells: int, *, reliable: bool) -> None:
+    given = (garwood_interval(7, 0.2, 0.95),)
+    (marked,) = marked_where_few(given, CellCounts(cells - 7, 7), ScoreSettings())
+    assert (marked.reliable, marked.low, marked.high) == (reliable, given[0].low, given[0].high)
+    assert ("99 cells, fewer than 100" in marked.note) is not reliable
