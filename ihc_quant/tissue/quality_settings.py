@@ -30,17 +30,30 @@ class QualitySettings:
         Opened density of the strongest channel above which a place that touches ink is ink as well.
     pen_um2 : float
         Smallest pen mark, a dot of a fine pen.
-    fold_probable, fold_sure : float
-        Probability of ``fold_network``: all of a fold reaches the first, some square of it the second. With 0.7 for
-        the second 4 % of a clean node was told as fold, with 0.98 none, and no sample without a fold of a fresh lot.
-    fold_rise : float
-        Least density of a fold over that of the denser side, the least of floor and channels, in the median of its
-        squares: two layers add to 2.0 where both are alike. Of painted folds 0.995 of the area has 1.4.
+    fold_weak, fold_strong : float
+        Density over that of the denser side, the least of floor and channels: two layers add to 2.0 where both are
+        alike. All of a fold reaches the first, half of it the second.
     fold_spread : float
-        Largest rise of a channel over the smallest, in the median: ink and a T zone raise one more than another.
-        Painted folds have 1.1, and 0.996 of their area below 1.4.
+        Largest rise of a channel over the smallest: ink and a T zone raise one more than another.
+    fold_fall, fold_clear : float
+        Floor just inside a fold over that just outside: of the medians, and of lower to upper quartile. Painted folds
+        have 2.1 and 1.46, follicles in fat 1.85 and 1.41.
+    fold_edge : float
+        The same at a place where the edge of a fold is sharp.
+    fold_sharp : float
+        Least share of a fold's edge that is sharp. Painted folds have 0.8 to 1.0, follicles in fat 0.3 to 0.6.
+    fold_all_sharp : float
+        Share from which a fold need not be denser than its surroundings by ``fold_fall`` and ``fold_clear`` as well.
+    fold_od : float
+        Least floor of a fold; paler ones hide no cells.
+    fold_pale_od : float
+        Least mean density of tissue that a fold is compared with, and of the fold: fat and glass tell nothing.
     fold_least_um2 : float
         Smallest fold.
+    fold_widest_um : float
+        Widest fold; a wider dark place is a follicle or a stained region.
+    fold_longer : float
+        Least length of a fold over its width.
     blur_ratio : float
         Root of the energy of density at 1 to 2 µm over that at 2 to 3 µm (differences of Gaussians). Squares of sharp
         tissue have a median of 1.0 to 1.2, those with blur of 2 µm 0.52, of 3 µm 0.41.
@@ -87,11 +100,19 @@ class QualitySettings:
     pen_grey_chroma: float = 0.3
     pen_dark_od: float = 0.9
     pen_um2: float = 8_000.0
-    fold_probable: float = 0.3
-    fold_sure: float = 0.98
-    fold_rise: float = 1.35
-    fold_spread: float = 1.5
+    fold_weak: float = 1.3
+    fold_strong: float = 1.55
+    fold_spread: float = 1.8
+    fold_fall: float = 1.95
+    fold_clear: float = 1.4
+    fold_edge: float = 1.55
+    fold_sharp: float = 0.65
+    fold_all_sharp: float = 0.95
+    fold_od: float = 0.06
+    fold_pale_od: float = 0.05
     fold_least_um2: float = 3_500.0
+    fold_widest_um: float = 200.0
+    fold_longer: float = 1.8
     blur_ratio: float = 0.66
     blur_least: float = 0.005
     blur_most: float = 0.05
@@ -114,8 +135,10 @@ class QualitySettings:
             value = getattr(self, name)
             if name != "excluded" and not value > 0:
                 raise ValueError(f"{name} is above 0, got {value}")
-        if not self.fold_probable <= self.fold_sure < 1:
-            raise ValueError("fold_sure is a probability below 1 and not below fold_probable")
+        if self.fold_strong < self.fold_weak:
+            raise ValueError("fold_strong is not below fold_weak")
+        if not self.fold_sharp < self.fold_all_sharp <= 1:
+            raise ValueError("fold_sharp lies below fold_all_sharp, a share of at most 1")
         if self.blur_most <= self.blur_least:
             raise ValueError("blur_least lies below blur_most")
         if Cause.CLEAN in self.excluded:

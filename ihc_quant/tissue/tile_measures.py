@@ -123,10 +123,6 @@ class MeasureRaster:
         part = measures[top : top + rows, left : left + columns] * _SCALES
         self.values[y0 : y0 + rows, x0 : x0 + columns] = part.astype(np.float16)
 
-    def read(self, place: tuple[slice, slice]) -> NDArray[np.float32]:
-        """Return all measures of a part, float32 (h, w, 6), NaN where unknown."""
-        return np.asarray(self.values[place].astype(np.float32) / _SCALES, np.float32)
-
     def plane(self, number: int) -> NDArray[np.float32]:
         """Return one measure, float32 (H, W), NaN where unknown."""
         return np.asarray(self.values[..., number].astype(np.float32) / _SCALES[number], np.float32)
