@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from ihc_quant.stain.density import White, from_optical_density, optical_density
+from ihc_quant.stain.density import from_optical_density, optical_density
 
 PIXEL_UM = 0.5
 """µm per pixel of the pictures that are painted on."""
@@ -68,21 +68,19 @@ def paint_pen(
     Ink lies on the cover glass, out of focus: its edges are soft. It covers unevenly and lets some light through.
     """
     shape = rgb.shape[:2]
-    cover = stroke(shape, _place(at, rng), rng.uniform(120, 450), rng.uniform(400, 1600), rng, pixel_um)
+    cover = _stroke(shape, _place(at, rng), rng.uniform(120, 450), rng.uniform(400, 1600), rng, pixel_um)
     soft = _blurred(cover, rng.uniform(5, 15), pixel_um)
-    uneven = 1 + 0.25 * waves(shape, 60, rng, pixel_um)
+    uneven = 1 + 0.25 * _waves(shape, 60, rng, pixel_um)
     kinds = PEN_DENSITIES[colour]
     ink = np.array(kinds[int(rng.integers(len(kinds)))], np.float32) * np.float32(rng.uniform(0.45, 1.2))
     density = optical_density(rgb) + (soft * np.clip(uneven, 0.5, 1.5))[..., np.newaxis] * ink
     return Painted(from_optical_density(density), soft >= 0.5, f"{colour} pen")
 
 
-def paint_fold(
-    rgb: NDArray[np.uint8], tissue: NDArray[np.bool_], rng: np.random.Generator, white: White = PALE_WHITE
-) -> Painted:
+def paint_fold(rgb: NDArray[np.uint8], tissue: NDArray[np.bool_], rng: np.random.Generator) -> Painted:
     """Lay the tissue beside a band of 40 to 150 µm over it, mirrored at one of the band's two edges.
 
-    The densities of the two layers add, over those of the glass ``white``, which lies there but once. The upper layer
+    The densities of the two layers add, over those of the glass, which lies there but once. The upper layer
     is out of focus, and it continues beyond the picture as its mirror image. A tuck has a third layer and is darker.
     """
     through, width_um = _place(tissue, rng), rng.uniform(40, 150)
@@ -93,8 +91,8 @@ def paint_fold(
     both = tissue[place] & (_taken(tissue.astype(np.uint8), rows, columns) > 0)
     soft = np.where(both, _blurred(band, rng.uniform(1, 4))[place], 0).astype(np.float32)
     high = cv2.GaussianBlur(_taken(rgb, rows, columns), (0, 0), sigmaX=rng.uniform(0.5, 2) / PIXEL_UM)
-    second = np.maximum(optical_density(np.asarray(high, np.uint8), white), 0)
-    painted, truth, pale = rgb.copy(), np.zeros(tissue.shape, np.bool_), _pale(rgb, white)
+    second = np.maximum(optical_density(np.asarray(high, np.uint8), PALE_WHITE), 0)
+    painted, truth, pale = rgb.copy(), np.zeros(tissue.shape, np.bool_), _pale(rgb)
     painted[place] = from_optical_density(optical_density(rgb[place]) + soft[..., np.newaxis] * second)
     truth[place] = soft >= 0.5
     above = _taken(pale.astype(np.uint8), rows, columns) > 0
@@ -141,7 +139,7 @@ def paint_shifted_fold(rgb: NDArray[np.uint8], tissue: NDArray[np.bool_], rng: n
     angle, length = rng.uniform(0, 2 * np.pi), rng.uniform(60, 160) / PIXEL_UM
     dx, dy = round(length * np.cos(angle)), round(length * np.sin(angle))
     both = tissue & np.roll(tissue, (dy, dx), (0, 1))
-    band = stroke(shape, _place(both, rng), rng.uniform(40, 150), rng.uniform(400, 1600), rng)
+    band = _stroke(shape, _place(both, rng), rng.uniform(40, 150), rng.uniform(400, 1600), rng)
     soft = _blurred(band, rng.uniform(1, 4))
     soft = np.where(both, soft, 0).astype(np.float32)
     rows, columns = _touched(soft)
@@ -159,7 +157,7 @@ def paint_blur(rgb: NDArray[np.uint8], tissue: NDArray[np.bool_], rng: np.random
     x, y = _place(tissue, rng)
     rows, columns = np.indices(shape, np.float32)
     far = np.hypot((columns - x) * np.float32(rng.uniform(0.7, 1.4)), rows - y) * PIXEL_UM
-    region = far + 40 * waves(shape, 120, rng) <= rng.uniform(100, 400)
+    region = far + 40 * _waves(shape, 120, rng) <= rng.uniform(100, 400)
     soft = _blurred(region.astype(np.float32), 8)
     sigma_um = rng.uniform(2, 4)
     place = _touched(soft)
@@ -174,10 +172,10 @@ PALE_OD = 0.05
 """Mean density over some 25 µm below which a place is called fat or empty."""
 
 
-def _pale(rgb: NDArray[np.uint8], white: White = PALE_WHITE) -> NDArray[np.bool_]:
+def _pale(rgb: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Return where there is next to nothing."""
     small = cv2.resize(rgb, (rgb.shape[1] // 8, rgb.shape[0] // 8), interpolation=cv2.INTER_AREA)
-    near = cv2.GaussianBlur(optical_density(np.asarray(small, np.uint8), white).mean(axis=-1), (0, 0), sigmaX=3)
+    near = cv2.GaussianBlur(optical_density(np.asarray(small, np.uint8), PALE_WHITE).mean(axis=-1), (0, 0), sigmaX=3)
     return np.asarray(cv2.resize(near, rgb.shape[1::-1], interpolation=cv2.INTER_LINEAR) < PALE_OD, np.bool_)
 
 
@@ -197,7 +195,7 @@ def _place(at: NDArray[np.bool_], rng: np.random.Generator) -> tuple[float, floa
     return float(columns[index]), float(rows[index])
 
 
-def stroke(
+def _stroke(
     shape: tuple[int, ...],
     through: tuple[float, float],
     width_um: float,
@@ -233,7 +231,7 @@ def _blurred(cover: NDArray[np.float32], sigma_um: float, pixel_um: float = PIXE
     return np.asarray(cv2.GaussianBlur(cover, (0, 0), sigmaX=sigma_um / pixel_um), np.float32)
 
 
-def waves(
+def _waves(
     shape: tuple[int, ...], size_um: float, rng: np.random.Generator, pixel_um: float = PIXEL_UM
 ) -> NDArray[np.float32]:
     """Return smooth noise of mean 0 and standard deviation 1."""
