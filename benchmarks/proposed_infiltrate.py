@@ -31,7 +31,8 @@ def main(out: Path) -> None:
             continue
         tissue = load_fragments(folder, measurement.overview_grid)
         cells = read_columns(folder / CELLS_FILE, ["x_um", "y_um", "area_um2"])
-        region = propose_infiltrate(cells["x_um"], cells["y_um"], cells["area_um2"], tissue.mask, tissue.grid)
+        found = propose_infiltrate(cells["x_um"], cells["y_um"], cells["area_um2"], tissue.mask, tissue.grid)
+        region = None if found is None else found.region
         tell(measurement.slide_id, region, truth, measurement.mpp.x, tissue.area_um2())
 
 

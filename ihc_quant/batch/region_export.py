@@ -88,7 +88,7 @@ def _exported(folder: Path) -> bytes | None:
         cells = read_columns(folder / CELLS_FILE, list(CELL_COLUMNS))
         placed = place_section(folder, measurement, tissue, kept, cells)
         proposed = find_proposed(cells, placed.cells, placed.tissue, tissue.grid)
-        regions += [] if proposed is None else [proposed]
+        regions += [] if proposed is None else [proposed.region]
     if not regions:
         return None
     x0, y0, _, _ = measurement.facts.bounds_l0

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ihc_quant.report.figures import UM2_PER_MM2
+from ihc_quant.scoring.wide_gaussian import gaussian_sums
 
 SMOOTHING_UM = 100.0
 """Standard deviation of the heat map's Gaussian kernel. Twelve lymphocytes wide: structure of tissue, not of cells."""
@@ -73,7 +74,7 @@ def positive_density(
     cells = np.bincount(place, minlength=height * width).reshape(height, width).astype(np.float32)
     area_mm2 = tissue_mask.astype(np.float32) * np.float32(pixel_um**2 / UM2_PER_MM2)
     sigma_px = sigma_um / pixel_um
-    smooth_cells, smooth_area = _blur(cells * tissue_mask, sigma_px), _blur(area_mm2, sigma_px)
+    smooth_cells, smooth_area = gaussian_sums(cells * tissue_mask, sigma_px), gaussian_sums(area_mm2, sigma_px)
     density = np.zeros((height, width), np.float32)
     np.divide(smooth_cells, smooth_area, out=density, where=tissue_mask & (smooth_area > 0))
     return density
@@ -99,10 +100,3 @@ def viridis(level: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return viridis (Smith and van der Walt 2015): even steps to the eye, also to a colour-blind one and in grey."""
     bgr = cv2.applyColorMap(level, cv2.COLORMAP_VIRIDIS)
     return np.ascontiguousarray(bgr[..., ::-1])
-
-
-def _blur(values: NDArray[np.float32], sigma_px: float) -> NDArray[np.float32]:
-    if sigma_px < 0.3:
-        return values
-    size = 2 * math.ceil(3 * sigma_px) + 1
-    return np.asarray(cv2.GaussianBlur(values, (size, size), sigma_px, borderType=cv2.BORDER_CONSTANT), np.float32)

@@ -4,6 +4,8 @@ Nobody reviewed it, so it never enters the figures of anything that was drawn, a
 words "proposed, not reviewed". How well it does, and where it fails, stands in ``docs/decisions/0012``.
 """
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 import shapely
@@ -15,6 +17,7 @@ from ihc_quant.annotation.geojson_geometry import Area
 from ihc_quant.annotation.region_classes import RegionKind
 from ihc_quant.annotation.regions import Region
 from ihc_quant.domain.geometry import Grid
+from ihc_quant.scoring.wide_gaussian import gaussian_sums
 
 SMALL_NUCLEUS_UM2 = 42.0
 """Largest nuclear profile of a lymphocyte, µm²: a disk of 7.3 µm. Lymphocytes are 7 to 10 µm wide; cell and nucleus
@@ -36,13 +39,41 @@ PROPOSED_NAME = "proposed infiltrate"
 """Class name of the region."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Proposal:
+    """A proposed infiltrate.
+
+    Attributes
+    ----------
+    region : Region
+        Of kind ``INFILTRATE``, proposed, numbered 0 because it is in no file, along the edges of grid pixels.
+    mask : ndarray, shape (H, W), bool
+        The grid pixels within it.
+    grid : Grid
+    """
+
+    region: Region
+    mask: NDArray[np.bool_]
+    grid: Grid
+
+    def holds(self, x_l0: NDArray[np.float64], y_l0: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Return which places, in level-0 pixels, lie in its pixels: what its outline says, without looking it up."""
+        column = np.floor(x_l0 / self.grid.scale_x).astype(np.int64)
+        row = np.floor(y_l0 / self.grid.scale_y).astype(np.int64)
+        height, width = self.mask.shape
+        inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+        held = np.zeros(len(inside), np.bool_)
+        held[inside] = self.mask[row[inside], column[inside]]
+        return held
+
+
 def propose_infiltrate(
     x_um: NDArray[np.float64],
     y_um: NDArray[np.float64],
     area_um2: NDArray[np.float32],
     tissue: NDArray[np.bool_],
     grid: Grid,
-) -> Region | None:
+) -> Proposal | None:
     """Return the tissue in which small nuclei lie close together and are most of all nuclei.
 
     Cells and tissue are smoothed alike and divided, so that density does not fall towards the tissue's edge.
@@ -60,15 +91,14 @@ def propose_infiltrate(
 
     Returns
     -------
-    Region or None
-        Of kind ``INFILTRATE``, proposed, numbered 0 because it is in no file, along the edges of grid pixels. None
-        where there is none.
+    Proposal or None
+        None where there is none.
     """
     sigma_px = SMOOTHING_UM / grid.pixel_um
     small = area_um2 <= np.float32(SMALL_NUCLEUS_UM2)
-    dense = _smooth(_binned(x_um[small], y_um[small], tissue.shape, grid.pixel_um), sigma_px)
-    every = _smooth(_binned(x_um, y_um, tissue.shape, grid.pixel_um), sigma_px)
-    room = _smooth(tissue.astype(np.float32), sigma_px)
+    dense = gaussian_sums(_binned(x_um[small], y_um[small], tissue.shape, grid.pixel_um), sigma_px)
+    every = gaussian_sums(_binned(x_um, y_um, tissue.shape, grid.pixel_um), sigma_px)
+    room = gaussian_sums(tissue.astype(np.float32), sigma_px)
     per_pixel = np.float32(FEWEST_PER_MM2 * grid.pixel_um**2 / 1e6)
     # Products in the place of quotients: nothing is divided by an empty neighbourhood.
     found = tissue & (dense >= per_pixel * room) & (dense >= np.float32(SMALL_SHARE) * every) & (dense > 0)
@@ -76,11 +106,12 @@ def propose_infiltrate(
     pixels = np.bincount(labels.ravel(), minlength=count + 1)
     large = pixels * grid.pixel_um**2 >= SMALLEST_UM2
     large[0] = False
-    area = pixel_outline(large[labels])
-    if area.is_empty:
+    pixels_within = large[labels]
+    if not pixels_within.any():
         return None
-    placed = shapely.transform(area, lambda places: places * [grid.scale_x, grid.scale_y])
-    return Region(RegionKind.INFILTRATE, placed, PROPOSED_NAME, 0, proposed=True)
+    outline = pixel_outline(pixels_within)
+    placed = shapely.transform(outline, lambda places: places * [grid.scale_x, grid.scale_y])
+    return Proposal(Region(RegionKind.INFILTRATE, placed, PROPOSED_NAME, 0, proposed=True), pixels_within, grid)
 
 
 def pixel_outline(mask: NDArray[np.bool_]) -> Area:
@@ -112,7 +143,3 @@ def _binned(
     inside = (column >= 0) & (column < shape[1]) & (row >= 0) & (row < shape[0])
     place = row[inside] * shape[1] + column[inside]
     return np.bincount(place, minlength=shape[0] * shape[1]).reshape(shape).astype(np.float32)
-
-
-def _smooth(values: NDArray[np.float32], sigma_px: float) -> NDArray[np.float32]:
-    return np.asarray(ndimage.gaussian_filter(values, sigma_px, mode="constant", truncate=3.0), np.float32)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ihc_quant.annotation.region_classes import COMPARTMENTS, RegionKind
-from ihc_quant.annotation.region_places import PLACE_OF_COMPARTMENT, Place, assign, is_analysed, places_on_grid
+from ihc_quant.annotation.region_places import PLACE_OF_COMPARTMENT, Place, is_analysed
 from ihc_quant.annotation.regions import Region, Regions
 from ihc_quant.domain.geometry import Grid
 from ihc_quant.domain.measurement_error import MeasurementError
@@ -18,7 +18,7 @@ from ihc_quant.domain.serial_sections import AnalysedRegion
 from ihc_quant.scoring.blocks import BlockCounts, TissueBlocks, count_blocks, cut_blocks
 from ihc_quant.scoring.calls import CallRule, call_values
 from ihc_quant.scoring.counts import count_by_fragment, count_cells
-from ihc_quant.scoring.proposed_infiltrate import propose_infiltrate
+from ihc_quant.scoring.proposed_infiltrate import Proposal, propose_infiltrate
 from ihc_quant.scoring.score import ScoreSettings, score_marker
 from ihc_quant.scoring.section_places import TissuePlaces
 from ihc_quant.scoring.threshold_sensitivity import moved_rules
@@ -182,7 +182,7 @@ def median_nucleus_um(area_um2: NDArray[np.float32]) -> float | None:
 
 def find_proposed(
     cells: Mapping[str, NDArray[Any]], places: NDArray[np.int8], tissue: TissuePlaces, grid: Grid
-) -> Region | None:
+) -> Proposal | None:
     """Return the infiltrate that the software proposes; drawn epidermis is never part of it.
 
     Parameters
@@ -197,7 +197,7 @@ def find_proposed(
 
     Returns
     -------
-    Region or None
+    Proposal or None
         None where there is none.
     """
     may_lie, may_be = _may_be_infiltrate(places, tissue)
@@ -254,14 +254,10 @@ def _propose(
     proposed = find_proposed(cells, places, tissue, grid)
     if proposed is None:
         return None, None
-    may_lie, may_be = _may_be_infiltrate(places, tissue)
-    only = Regions((proposed,))
-    within = np.zeros(len(places), np.bool_)
-    points = np.stack([cells["x_l0"][may_be], cells["y_l0"][may_be]], axis=1)
-    within[may_be] = assign(points, only) == Place.INFILTRATE
-    mask = places_on_grid(only, grid, may_lie) == Place.INFILTRATE
+    _, may_be = _may_be_infiltrate(places, tissue)
+    within = may_be & proposed.holds(cells["x_l0"], cells["y_l0"])
     region = AnalysedRegion(RegionKind.INFILTRATE.value, "proposed")
-    return proposed, _score_part(cells, within, tissue, mask, region, scoring)
+    return proposed.region, _score_part(cells, within, tissue, proposed.mask, region, scoring)
 
 
 def _count_fragments(

@@ -32,8 +32,9 @@ def together(*groups: Cells) -> Cells:
 
 def test_a_crowd_of_small_nuclei_is_proposed_and_the_rest_is_not() -> None:
     cells = together(strewn(0, 1000, 400, 45.0), strewn(300, 600, 6000, 25.0, seed=1))
-    region = propose_infiltrate(*cells, TISSUE, GRID)
-    assert region is not None
+    proposal = propose_infiltrate(*cells, TISSUE, GRID)
+    assert proposal is not None
+    region = proposal.region
     assert region.kind is RegionKind.INFILTRATE
     assert region.proposed
     strip = shapely.box(300 / 0.25, 0, 600 / 0.25, 1000 / 0.25)
@@ -59,10 +60,20 @@ def test_other_tissue_is_not(cells: Cells) -> None:
 def test_it_stays_in_the_tissue_and_reaches_its_edge() -> None:
     tissue = TISSUE.copy()
     tissue[:, 100:] = False  # right of 400 µm
-    region = propose_infiltrate(*strewn(0, 400, 6000, 25.0), tissue, GRID)
-    assert region is not None
-    assert region.area_l0.bounds == (0, 0, 400 / 0.25, 1000 / 0.25)
+    proposal = propose_infiltrate(*strewn(0, 400, 6000, 25.0), tissue, GRID)
+    assert proposal is not None
+    assert proposal.region.area_l0.bounds == (0, 0, 400 / 0.25, 1000 / 0.25)
     assert propose_infiltrate(*strewn(0, 400, 6000, 25.0), np.zeros_like(tissue), GRID) is None
+
+
+def test_its_pixels_hold_the_cells_that_its_outline_holds() -> None:
+    cells = together(strewn(0, 1000, 400, 45.0), strewn(300, 600, 6000, 25.0, seed=1))
+    proposal = propose_infiltrate(*cells, TISSUE, GRID)
+    assert proposal is not None
+    x_l0, y_l0 = np.random.default_rng(2).uniform(-400, 4400, (2, 2000))
+    within = shapely.contains_xy(proposal.region.area_l0, x_l0, y_l0)
+    assert 0 < within.sum() < len(within)
+    assert np.array_equal(proposal.holds(x_l0, y_l0), within)
 
 
 @given(arrays(np.bool_, st.tuples(st.integers(1, 9), st.integers(1, 9))))
