@@ -78,32 +78,34 @@ def _joined(mask: Mask, wider: Mask) -> Mask:
 def find_blur(measures: MeasureRaster, tissue: Mask, settings: QualitySettings) -> Mask:
     """Return where tissue is out of focus, on the raster's squares; bool (H, W).
 
-    A ratio of two energies does not see how much there is, only how sharp it is: pale stroma and fat are not blur. Its
-    logarithm is averaged with weights that level off, so that at a seam the sharp side does not outvote the other.
+    A ratio of two peaks does not see how much there is, only how sharp it is: pale stroma and fat are not blur. Its
+    logarithm is averaged with weights that level off, so that at a seam the sharp side does not outvote the other. The
+    seam lies half way between sharp and blurred; whether a place is blurred and not only soft, its middle ratio tells.
     """
     known = tissue & np.isfinite(measures.plane(FINE))
     least_px = settings.blur_um2 / measures.step_um**2
-    blurred = _unsharp(measures, known, known, settings)
+    blurred = _sharpness(measures, known, known, settings) < settings.blur_ratio
     # An edge of tissue against glass is a ramp in any focus, so it may belong to a blurred place but not make one.
-    evidence = blurred & _unsharp(measures, known, _off_edges(measures, known, tissue), settings)
+    off_edges = _sharpness(measures, known, _off_edges(measures, known, tissue), settings)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(blurred.astype(np.uint8), connectivity=8)
     sizes = stats[:, cv2.CC_STAT_AREA]
-    proven = np.bincount(labels[evidence], minlength=count)
-    kept = (sizes >= least_px) & (proven >= np.maximum(least_px / 2, 0.2 * sizes))
+    proven, strong = (
+        np.bincount(labels[blurred & (off_edges < ratio)], minlength=count)
+        for ratio in (settings.blur_ratio, settings.blur_strong)
+    )
+    kept = (sizes >= least_px) & (proven >= np.maximum(least_px / 2, 0.2 * sizes)) & (strong >= proven / 2)
     kept[0] = False
     # Empty places that blur surrounds say nothing of their own.
     return np.asarray(known & ~without_specks(~kept[labels], least_px / 20), np.bool_)
 
 
-def _unsharp(measures: MeasureRaster, known: Mask, used: Mask, settings: QualitySettings) -> Mask:
-    """Return where the squares used around a place are blurred on average."""
+def _sharpness(measures: MeasureRaster, known: Mask, used: Mask, settings: QualitySettings) -> NDArray[np.float32]:
+    """Return the usual ratio of peaks of the squares used around a place; infinite where they say too little."""
     fine, coarse = np.where(known, measures.plane(FINE), 0), np.where(known, measures.plane(COARSE), 0)
     ratio = np.log(np.maximum(fine, 1e-8) / np.maximum(coarse, 1e-8)) / 2
     told = np.where(used, coarse / (coarse + np.float32(settings.blur_least**2)), 0).astype(np.float32)
     typical, weight = weighted(np.clip(ratio, *_LOG_RATIOS).astype(np.float32), told, 1.6)
-    # Crowded strong nuclei have few edges for their area, which lowers the ratio too; blur costs contrast as well.
-    faint = smoothed(coarse.astype(np.float32), known, 1.6) < settings.blur_most**2
-    return np.asarray(used & faint & (weight >= 0.05) & (typical < np.log(settings.blur_ratio)), np.bool_)
+    return np.where(used & (weight >= 0.05), np.exp(typical), np.float32(np.inf))
 
 
 def _off_edges(measures: MeasureRaster, known: Mask, tissue: Mask) -> Mask:

@@ -1,4 +1,4 @@
-"""What quality control measures on the pixels of a tile, as means over squares of 16 network pixels.
+"""What quality control measures on the pixels of a tile, as means and peaks over squares of 16 network pixels.
 
 Folds and focus show at the size of cells, which an overview of 8 µm per pixel has averaged away. The tile is read
 anyhow, so it costs little to keep six numbers for each square of 8 µm.
@@ -22,7 +22,7 @@ FLOOR_WINDOW_PX = 5
 
 FINE_PX = (1.6, 3.2)
 COARSE_PX = (3.2, 6.4)
-"""Standard deviations, in network pixels, of the differences of Gaussians whose energies tell focus."""
+"""Standard deviations, in network pixels, of the differences of Gaussians whose peaks tell focus."""
 
 DENSITY_STEP_OD = 0.004
 """Step in which mean densities are kept: a twentieth of the density below which a slide is pale."""
@@ -47,8 +47,8 @@ def measure_tile(rgb: NDArray[np.uint8], white: White) -> NDArray[np.float32]:
     Returns
     -------
     ndarray, shape (H / 16, W / 16, 6), float32
-        Mean density of the channels, mean of its floor (smallest within 10 µm), energies of density (green) at about
-        1 to 2 and 2 to 3 µm, mean densities of red and of blue.
+        Mean density of the channels, mean of its floor (smallest within 10 µm), largest squared difference of density
+        (green) at about 1 to 2 and at 2 to 3 µm, mean densities of red and of blue.
 
     Raises
     ------
@@ -65,21 +65,32 @@ def measure_tile(rgb: NDArray[np.uint8], white: White) -> NDArray[np.float32]:
     density = optical_density(quarter, white)
     mean = cv2.transform(density, np.full((1, 3), 1 / 3, np.float32))
     floor = cv2.blur(cv2.erode(mean, np.ones((FLOOR_WINDOW_PX, FLOOR_WINDOW_PX), np.uint8)), (3, 3))
-    fine, coarse = _energies(cv2.LUT(cv2.extractChannel(half, 1), density_table(white)[1]))
+    fine, coarse = _differences(cv2.LUT(cv2.extractChannel(half, 1), density_table(white)[1]))
     size = (width // STEP_PX, height // STEP_PX)
-    planes = (mean, floor, fine, coarse, cv2.extractChannel(density, 0), cv2.extractChannel(density, 2))
-    return np.stack([cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in planes], axis=-1)
+    means = (mean, floor, cv2.extractChannel(density, 0), cv2.extractChannel(density, 2))
+    whole, gaps, red, blue = (cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in means)
+    return np.stack((whole, gaps, _peaks(fine, size), _peaks(coarse, size), red, blue), axis=-1)
 
 
-def _energies(green: MatLike) -> tuple[MatLike, MatLike]:
-    """Return the squared differences of Gaussians of halved pixels, the second on quartered ones."""
+def _differences(green: MatLike) -> tuple[MatLike, MatLike]:
+    """Return the differences of Gaussians of halved pixels, the second on quartered ones."""
     sharp = cv2.GaussianBlur(green, (0, 0), sigmaX=_more(2, FINE_PX[0]) / 2)
     middle = cv2.GaussianBlur(sharp, (0, 0), sigmaX=_between(*FINE_PX) / 2)
     # Blurred by 3.2 pixels, every fourth one is enough for the rest.
     fewer = cv2.resize(middle, (green.shape[1] // 2, green.shape[0] // 2), interpolation=cv2.INTER_AREA)
     wide = cv2.GaussianBlur(fewer, (0, 0), sigmaX=_between(*COARSE_PX) / 4)
-    fine, coarse = cv2.subtract(sharp, middle), cv2.subtract(fewer, wide)
-    return cv2.multiply(fine, fine), cv2.multiply(coarse, coarse)
+    return cv2.subtract(sharp, middle), cv2.subtract(fewer, wide)
+
+
+def _peaks(difference: MatLike, size: tuple[int, int]) -> NDArray[np.float32]:
+    """Return the largest square within each of ``size`` squares (width, height), float32 (H, W).
+
+    Not the mean: a sharp edge peaks alike at any scale, while its mean square falls with the scale. So smooth nuclei on
+    clear ground, which are edges and little else, would look half as sharp as a texture does.
+    """
+    width, height = size
+    squares = np.asarray(cv2.multiply(difference, difference), np.float32).reshape(height, -1, difference.shape[1])
+    return np.asarray(squares.max(axis=1).reshape(height, width, -1).max(axis=-1), np.float32)
 
 
 def _between(sigma: float, wanted: float) -> float:
@@ -119,7 +130,7 @@ class MeasureRaster:
         x0, y0 = core.x0 // STEP_PX, core.y0 // STEP_PX
         rows = min(core.height // STEP_PX, self.values.shape[0] - y0)
         columns = min(core.width // STEP_PX, self.values.shape[1] - x0)
-        # Energies are small: scaled so that float16 keeps them.
+        # Squares are small: scaled so that float16 keeps them.
         part = measures[top : top + rows, left : left + columns] * _SCALES
         self.values[y0 : y0 + rows, x0 : x0 + columns] = part.astype(np.float16)
 

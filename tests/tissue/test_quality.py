@@ -99,6 +99,37 @@ def test_pale_tissue_is_not_blurred(strength: float) -> None:
     assert find_blur(measures, everywhere(measures), DEFAULT_QUALITY).mean() <= 0.02
 
 
+def smooth_nuclei(sigma_um: float) -> NDArray[np.uint8]:
+    """Return smooth nuclei of 8 to 10 µm on clear ground, as a lens of this blur shows them."""
+    rng, od = np.random.default_rng(3), np.zeros((640, 640, 3), np.float32)
+    for x, y in rng.uniform(0, 640, (300, 2)):
+        cv2.circle(od, (round(x), round(y)), int(rng.integers(8, 11)), tuple(map(float, 0.4 * HEMATOXYLIN)), -1)
+    return picture(np.asarray(cv2.GaussianBlur(od, (0, 0), sigmaX=sigma_um / 0.5), np.float32))
+
+
+@pytest.mark.parametrize(("sigma_um", "blurred"), [(0.5, False), (2.0, True)])
+def test_smooth_nuclei_on_clear_ground_are_blurred_only_out_of_focus(sigma_um: float, blurred: bool) -> None:
+    measures = raster(smooth_nuclei(sigma_um))
+    found = find_blur(measures, everywhere(measures), DEFAULT_QUALITY)
+    assert found.mean() >= 0.95 if blurred else not found.any()
+
+
+def test_a_soft_scan_is_not_blurred() -> None:
+    soft = np.asarray(cv2.GaussianBlur(picture(tissue_od(640)), (0, 0), sigmaX=1.0 / 0.5), np.uint8)
+    measures = raster(soft)
+    assert not find_blur(measures, everywhere(measures), DEFAULT_QUALITY).any()
+
+
+@pytest.mark.parametrize("mpp_um", [0.51, 0.6, 0.7])
+def test_a_coarse_scan_in_focus_is_not_blurred(mpp_um: float) -> None:
+    for sharp in (picture(tissue_od(640)), smooth_nuclei(0.5)):
+        side = round(640 * 0.5 / mpp_um)
+        coarse = cv2.resize(sharp, (side, side), interpolation=cv2.INTER_AREA)
+        enlarged = np.asarray(cv2.resize(coarse, (640, 640), interpolation=cv2.INTER_NEAREST_EXACT), np.uint8)
+        measures = raster(enlarged)
+        assert not find_blur(measures, everywhere(measures), DEFAULT_QUALITY).any()
+
+
 def banded(added: NDArray[np.float32] | None, side_px: int = 1280) -> NDArray[np.float32]:
     """Return tissue with a second layer, or something else, on a band of 100 µm across its middle."""
     od = tissue_od(side_px)
@@ -361,7 +392,7 @@ def test_tiles_give_the_same_measures_as_the_whole() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"pen_od": 0.0}, {"fold_sharp": 1.0}, {"blur_most": 0.001}, {"excluded": (Cause.CLEAN,)}, {"flagged_share": 2.0}],
+    [{"pen_od": 0.0}, {"fold_sharp": 1.0}, {"blur_strong": 0.9}, {"excluded": (Cause.CLEAN,)}, {"flagged_share": 2.0}],
 )
 def test_settings_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"above 0|below|clean|within"):
