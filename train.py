@@ -22,7 +22,7 @@ from torch import nn
 
 from ihc_quant.errors import IhcQuantError, SettingsError
 from ihc_quant.network.architecture import MAP_NAMES, CellNetwork, normalise
-from ihc_quant.network.card import Architecture, WeightsCard
+from ihc_quant.network.card import ARCHITECTURES, Architecture, WeightsCard
 from ihc_quant.training.assessment import quick_scores
 from ihc_quant.training.augmentation import AugmentationRanges
 from ihc_quant.training.batches import Batch, BatchDrawer
@@ -59,7 +59,8 @@ class Settings:
     validation_patients: str = "006"  # CD138 groups that choose checkpoint and operating points; not used in folds
     test_patients: str = "003"  # CD138 groups that are looked at once; without any such group all of them train
     hold_out_images: bool = False  # though no patient is named, of five other images one validates and one tests
-    start: str = ""  # weights to start from: a name, a card or a safetensors file; "" for chance
+    encoder: str = "efficientnet_lite0"  # or plain: fewer and plain convolutions, which learn from nothing as well
+    start: str = ""  # a name, a card or a safetensors file of weights, or of an encoder's, to start from; "" for chance
     steps: int = 1500  # optimiser steps
     patience: int = 0  # validations without a better score after which training stops; 0 for never
     size_px: int = 160  # side of a training image, a multiple of the network's stride
@@ -93,7 +94,9 @@ class Settings:
         for name in ("steps", "every", "painted_fields", "painted_px", "threads", "pixel_um", "rate"):
             if not getattr(self, name) > 0:
                 raise SettingsError(f"--{name.replace('_', '-')} must be above 0, not {getattr(self, name)}.")
-        stride_px = Architecture().stride_px
+        if self.encoder not in ARCHITECTURES:
+            raise SettingsError(f"--encoder must be one of {', '.join(ARCHITECTURES)}, not {self.encoder}.")
+        stride_px = self.architecture.stride_px
         if self.size_px <= 0 or self.size_px % stride_px:
             raise SettingsError(f"--size-px must be a multiple of {stride_px}, not {self.size_px}.")
         if min(self.shares().values()) < 0 or not any(self.shares().values()):
@@ -106,6 +109,11 @@ class Settings:
             raise SettingsError(f"--precision must be one of {', '.join(PRECISIONS)}, not {self.precision}.")
         if self.patience < 0:
             raise SettingsError(f"--patience must not be below 0, not {self.patience}.")
+
+    @property
+    def architecture(self) -> Architecture:
+        """Shape of the network."""
+        return ARCHITECTURES[self.encoder]
 
     @property
     def folder(self) -> Path:
@@ -171,7 +179,7 @@ def batches_of(settings: Settings, split: Split) -> BatchDrawer:
 def first_state(settings: Settings, folder: Path) -> State:
     """Return a network that has learned nothing, or what ``--start`` names, on the GPU where there is one."""
     torch.manual_seed(settings.seed)
-    network = CellNetwork(Architecture())
+    network = CellNetwork(settings.architecture)
     if settings.start:
         start_from(network, settings.start, folder)
     network = network.to(training_device()).to(memory_format=torch.channels_last)
@@ -230,7 +238,7 @@ def train(settings: Settings, split: Split, folder: Path) -> None:
         load_last(state, folder / "last.safetensors")
         forget_after(folder / "log.csv", state.step)
         print(f"resuming at step {state.step}", file=sys.stderr)
-    averaged = CellNetwork(Architecture()).to(training_device())
+    averaged = CellNetwork(settings.architecture).to(training_device())
     clock, start, losses = time.monotonic(), state.step, []
     patience = settings.patience * settings.every if split.validation else 0
     end = start if out_of_patience(state, patience) else settings.steps

@@ -28,7 +28,7 @@ from ihc_quant.domain.maps import CellMaps
 from ihc_quant.domain.tile import Tile, TileImage
 from ihc_quant.evaluation.matching import match_points
 from ihc_quant.network.architecture import CellNetwork, normalise
-from ihc_quant.network.card import Architecture
+from ihc_quant.network.card import ARCHITECTURES, Architecture
 from ihc_quant.network.devices import cpu_has_bfloat16
 from ihc_quant.network.openvino_predictor import OpenVinoPredictor
 from ihc_quant.network.predictor import MapPredictor, cropped_maps, padded_to_stride, usable_cores
@@ -41,8 +41,8 @@ from ihc_quant.training.sources import BCDATA_MPP, CD138_BORDER_PX, CD138_MPP, r
 PIXEL_UM = 0.5
 TILE_PX = 1120
 """A tile of ``score`` with its margins."""
-NARROW = Architecture(widths=(16, 32, 64, 96))
-"""Another network that is timed, untrained: what fewer channels would gain."""
+OTHER = ARCHITECTURES["plain"]
+"""Another network that is timed, untrained."""
 SAME_PLACE_UM = 2.0
 """A cell that moved farther counts as another one."""
 EAGER = "torch float32, as trained"
@@ -243,8 +243,7 @@ def main() -> None:
     if not options.no_time:
         rows = time_rows(weights, weights.card.name, tiles, options.repeats)
         bars = bars_of(rows, weights.card.name)
-        name = f"{NARROW.widths[0]} channels, untrained"
-        rows += time_rows(untrained(weights, NARROW), name, tiles, options.repeats)
+        rows += time_rows(untrained(weights, OTHER), f"{OTHER.encoder}, untrained", tiles, options.repeats)
         show("Runtimes: time", notes, rows, bars, as_json=options.json)
     if not options.no_agreement:
         notes = [plane.source, "differences from the network as trained; held-out images where they are labelled"]

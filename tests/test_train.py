@@ -23,6 +23,7 @@ from ihc_quant.training.field import TrainingField
 from ihc_quant.training.runs import settings_of_run, write_settings
 from ihc_quant.training.splits import Split, split_by_image
 from ihc_quant.training.state import save_last
+from ihc_quant.training.statements import INHERITED
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -30,8 +31,10 @@ sys.path.insert(0, str(ROOT))
 import train  # noqa: E402
 
 TINY = train.Settings(
-    steps=6, every=2, size_px=32, cd138=0, bcdata=0, dsb2018=0, painted=2, he=0, warm_up=3, seed=5, threads=1
-)
+    encoder="plain", steps=6, every=2, size_px=32, cd138=0, bcdata=0, dsb2018=0, painted=2, he=0, warm_up=3, seed=5,
+    threads=1,
+)  # fmt: skip
+ENCODER = ROOT / "weights" / "efficientnet-lite0.safetensors"
 
 
 class Stopped(Exception):
@@ -142,8 +145,8 @@ def test_every_setting_is_a_flag_with_its_default() -> None:
         flag = f"--{field.name.replace('_', '-')}"
         if field.type is bool:
             assert getattr(train.parse_settings([flag]), field.name) is True
-        elif field.name in ("fold", "precision"):
-            value = {"fold": "3", "precision": "float32"}[field.name]
+        elif field.name in ("fold", "precision", "encoder"):
+            value = {"fold": "3", "precision": "float32", "encoder": "plain"}[field.name]
             assert getattr(train.parse_settings([flag, value]), field.name) == value
         elif field.name == "laboratory_share":
             assert train.parse_settings([flag, "16", "--laboratory", "ours.yaml"]).laboratory_share == 16
@@ -157,6 +160,7 @@ def test_every_setting_is_a_flag_with_its_default() -> None:
     ("flags", "words"),
     [
         (["--fold", "5"], "--fold must be one of 0, 1, 2, 3, 4 or all, not 5"),
+        (["--encoder", "resnet"], "--encoder must be one of plain, efficientnet_lite0, not resnet"),
         (["--precision", "half"], "--precision must be one of auto, float32, bfloat16"),
         (["--patience", "-1"], "--patience"),
         (["--laboratory-share", "2"], "--laboratory"),
@@ -293,6 +297,21 @@ def test_training_can_start_from_other_weights(split: Split, tmp_path: Path) -> 
         train.first_state(replace(settings, start="nowhere"), tmp_path)
 
 
+def test_training_can_start_from_an_encoder_that_was_taught_elsewhere(split: Split, tmp_path: Path) -> None:
+    settings = replace(TINY, encoder="efficientnet_lite0", start=str(ENCODER), steps=2)
+    state = train.first_state(settings, tmp_path)
+    given = load_arrays(ENCODER)
+    learned = {name for name in state.network.state_dict() if name.startswith("encoder.") and "num_batches" not in name}
+    assert set(given) == learned
+    assert all((state.network.state_dict()[name].numpy() == array).all() for name, array in given.items())
+    chance = train.first_state(replace(settings, start=""), tmp_path)
+    assert torch.equal(state.network.head.weight, chance.network.head.weight)
+    train.train(settings, split, tmp_path)
+    assert np.isfinite(load_arrays(tmp_path / "best.safetensors")["encoder.0.0.0.weight"]).all()
+    with pytest.raises(SettingsError, match="another architecture"):
+        train.first_state(replace(settings, encoder="plain"), tmp_path)
+
+
 FOLDED = replace(TINY, painted_fields=10, painted_px=64, steps=1, every=1, data="nowhere", validation_patients="")
 
 
@@ -363,6 +382,12 @@ def test_a_card_follows_from_what_was_used_and_what_it_started_from(runs: Path, 
     assert (first.started_from, first.figures_of, first.measurement) == ("", "", ())
     assert first.training["precision"] in ("float32", "bfloat16")
     assert (runs / "first" / "reliability.png").exists() == bool(first.metrics["painted"]["reliability"])
+    # An encoder has no card; what it learned from is known all the same.
+    train.main([*flags, "--encoder", "efficientnet_lite0", "--name", "third", "--start", str(ENCODER)])
+    third = read_card(weights / "third.json")
+    assert [(source.name, source.role) for source in third.sources[1:]] == [("imagenet", INHERITED)]
+    assert "imagenet" in third.licence
+    assert third.licence.startswith("Research use only")
     # What a start was not free to learn from binds what goes on from it.
     bound = first.model_copy(update={"sources": (DataSource(name="cd138", licence="none", role="training", images=9),)})
     (weights / "first.json").write_text(bound.model_dump_json())
@@ -388,6 +413,9 @@ def test_the_recipes_of_shipped_weights_can_be_read(name: str) -> None:
     settings = train.parse_settings(["--settings", str(ROOT / "weights" / f"{name}.yaml")])
     assert settings.name == name
     learned = {source for source, count in settings.shares().items() if count}
+    assert (settings.encoder, bool(settings.start)) == (
+        ("plain", False) if name == "open" else ("efficientnet_lite0", True)
+    )
     assert learned == ({"dsb2018", "painted"} if name == "open" else {"cd138", "bcdata", "dsb2018", "painted", "he"})
     assert not settings.validation_patients + settings.test_patients
 

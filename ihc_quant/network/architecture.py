@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ihc_quant.network.card import Architecture
+from ihc_quant.network.inverted_residuals import LARGEST, LEVELS, STEM_CHANNELS, Residual
 
 MAP_NAMES: tuple[str, str, str] = ("centre", "extent", "positivity")
 """The maps, in the order of the head's channels."""
@@ -27,6 +28,56 @@ class ConvBlock(nn.Sequential):
         )
 
 
+class BoundedBlock(nn.Sequential):
+    """Convolution, batch normalisation and, where ``bounded``, a rectifier that ends at ``LARGEST``."""
+
+    def __init__(self, convolution: nn.Conv2d, *, bounded: bool = True) -> None:
+        super().__init__(convolution, nn.BatchNorm2d(convolution.out_channels))
+        if bounded:
+            self.append(nn.Hardtanh(0.0, LARGEST, inplace=True))
+
+
+class InvertedResidual(nn.Module):
+    """Widens, convolves each channel by itself, narrows; see ``inverted_residuals``."""
+
+    def __init__(self, shape: Residual) -> None:
+        super().__init__()
+        between, kernel_px = shape.between, shape.kernel_px
+        self.widen = BoundedBlock(nn.Conv2d(shape.given, between, 1, bias=False)) if shape.times > 1 else nn.Identity()
+        self.each = BoundedBlock(
+            nn.Conv2d(between, between, kernel_px, shape.stride, kernel_px // 2, groups=between, bias=False)
+        )
+        self.narrow = BoundedBlock(nn.Conv2d(between, shape.made, 1, bias=False), bounded=False)
+        self.adds = shape.adds
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return features, with those given added where the shape is the same."""
+        made: Tensor = self.narrow(self.each(self.widen(features)))
+        return features + made if self.adds else made
+
+
+def plain_encoder(architecture: Architecture) -> nn.ModuleList:
+    """Return levels of convolutions."""
+    levels = nn.ModuleList()
+    channels = 3 * architecture.fold**2
+    for level, (width, blocks) in enumerate(zip(architecture.widths, architecture.encoder_blocks, strict=True)):
+        first = ConvBlock(channels, width, stride=1 if level == 0 else 2)
+        levels.append(nn.Sequential(first, *(ConvBlock(width, width) for _ in range(blocks))))
+        channels = width
+    return levels
+
+
+def residual_encoder(architecture: Architecture) -> nn.ModuleList:
+    """Return levels of inverted residuals; the first begins with a convolution of folded pixels."""
+    stem = BoundedBlock(nn.Conv2d(3 * architecture.fold**2, STEM_CHANNELS, 3, padding=1, bias=False))
+    levels = [[InvertedResidual(shape) for shape in level] for level in LEVELS]
+    finest, *coarser = (nn.Sequential(*level) for level in levels)
+    return nn.ModuleList([nn.Sequential(stem, *finest), *coarser])
+
+
+ENCODERS = {"plain": plain_encoder, "efficientnet_lite0": residual_encoder}
+
+
 class CellNetwork(nn.Module):
     """Maps an image to the logits of three maps.
 
@@ -40,12 +91,7 @@ class CellNetwork(nn.Module):
         super().__init__()
         self.architecture = architecture
         widths, fold = architecture.widths, architecture.fold
-        self.encoder = nn.ModuleList()
-        channels = 3 * fold * fold
-        for level, (width, blocks) in enumerate(zip(widths, architecture.encoder_blocks, strict=True)):
-            first = ConvBlock(channels, width, stride=1 if level == 0 else 2)
-            self.encoder.append(nn.Sequential(first, *(ConvBlock(width, width) for _ in range(blocks))))
-            channels = width
+        self.encoder = ENCODERS[architecture.encoder](architecture)
         self.lateral = nn.ModuleList()
         self.decoder = nn.ModuleList()
         for level in reversed(range(len(widths) - 1)):

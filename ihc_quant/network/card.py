@@ -6,12 +6,13 @@ Reading a card imports no torch, so that commands which only list weights start 
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ihc_quant.domain.measurement_error import MeasurementError as MeasurementError
 from ihc_quant.errors import WeightsError
+from ihc_quant.network.inverted_residuals import NUMBERS, WIDTHS
 
 WEIGHTS_FOLDER = Path(__file__).resolve().parents[2] / "weights"
 """Where the shipped weights lie."""
@@ -34,12 +35,15 @@ class Architecture(CardPart):
         Convolutions that follow the first one of a level; the coarsest level has no decoder.
     fold : int
         Pixels folded into channels along each axis before the first level.
+    encoder : str
+        "plain" convolutions, or "efficientnet_lite0": the ``inverted_residuals``, whose widths and numbers are theirs.
     """
 
     widths: tuple[int, ...] = (16, 32, 64, 96)
     encoder_blocks: tuple[int, ...] = (1, 2, 2, 2)
     decoder_blocks: tuple[int, ...] = (1, 1, 1)
     fold: int = 2
+    encoder: Literal["plain", "efficientnet_lite0"] = "plain"
 
     @model_validator(mode="after")
     def _fits(self) -> "Architecture":
@@ -48,12 +52,23 @@ class Architecture(CardPart):
             raise ValueError(f"an architecture of {levels} levels needs as many encoder and one fewer decoder entries")
         if min(*self.widths, self.fold) < 1 or min(*self.encoder_blocks, *self.decoder_blocks) < 0:
             raise ValueError("widths and fold are positive, numbers of blocks are not negative")
+        if self.encoder == "efficientnet_lite0" and (self.widths, self.encoder_blocks) != (WIDTHS, NUMBERS):
+            raise ValueError(f"an architecture with this encoder has widths {WIDTHS} and encoder blocks {NUMBERS}")
         return self
 
     @property
     def stride_px(self) -> int:
         """Pixels of the input in one of the coarsest level; sizes and positions of tiles are multiples of it."""
         return int(self.fold * 2 ** (len(self.widths) - 1))
+
+
+ARCHITECTURES: dict[str, Architecture] = {
+    "plain": Architecture(),
+    "efficientnet_lite0": Architecture(
+        widths=WIDTHS, encoder_blocks=NUMBERS, decoder_blocks=(2, 1, 1), encoder="efficientnet_lite0"
+    ),
+}
+"""What ``train.py`` makes, by the name of the encoder."""
 
 
 class Calibration(CardPart):

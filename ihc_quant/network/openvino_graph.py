@@ -5,7 +5,7 @@ Tracing the PyTorch module would import torch and take seconds at every start; t
 batch normalisation, the 1 / 255 of the input, the calibration of the positivity map.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from openvino import opset13 as ops
 
 from ihc_quant.network.card import Architecture, Calibration
+from ihc_quant.network.inverted_residuals import LARGEST, LEVELS, Residual
 from ihc_quant.network.quantisation import Range, activation_ranges, weight_limits
 
 NORMALISATION_EPSILON = 1e-5
@@ -69,13 +70,8 @@ class _Network:
         """Return the features that the head takes, for folded pixels of 0 (white) to 255."""
         architecture = self._architecture
         features = image if self._ranges is None else _quantised(image, (0.0, 255.0))
-        skips = []
-        for level, blocks in enumerate(architecture.encoder_blocks):
-            for block in range(blocks + 1):
-                stride = 2 if level > 0 and block == 0 else 1
-                features = self._block(features, f"encoder.{level}.{block}", stride)
-            skips.append(features)
-        skips.pop()
+        levels = self._plain_levels if architecture.encoder == "plain" else self._residual_levels
+        *skips, features = levels(features)
         for step, level in enumerate(reversed(range(len(architecture.widths) - 1))):
             weight = self._weight(self._tensors[f"lateral.{step}.weight"])
             lateral = _convolution(features, weight, self._tensors[f"lateral.{step}.bias"])
@@ -84,15 +80,48 @@ class _Network:
                 features = self._block(features, f"decoder.{step}.{block}", 1)
         return features
 
+    def _plain_levels(self, features: Any) -> Iterator[Any]:
+        """Yield what each level of convolutions makes."""
+        for level, blocks in enumerate(self._architecture.encoder_blocks):
+            for block in range(blocks + 1):
+                stride = 2 if level > 0 and block == 0 else 1
+                features = self._block(features, f"encoder.{level}.{block}", stride)
+            yield features
+
+    def _residual_levels(self, features: Any) -> Iterator[Any]:
+        """Yield what each level of inverted residuals makes."""
+        features = self._bounded(features, "encoder.0.0")
+        for level, residuals in enumerate(LEVELS):
+            for number, shape in enumerate(residuals, start=level == 0):
+                features = self._residual(features, f"encoder.{level}.{number}", shape)
+            yield features
+
+    def _residual(self, given: Any, name: str, shape: Residual) -> Any:
+        features = given if shape.times == 1 else self._bounded(given, f"{name}.widen")
+        weight, bias = self._folded(f"{name}.each")
+        features = _convolution(features, self._weight(weight), bias, shape.stride, groups=shape.between)
+        features = self._rounded(ops.clamp(features, 0.0, LARGEST), f"{name}.each")
+        weight, bias = self._folded(f"{name}.narrow")
+        features = _convolution(features, self._weight(weight), bias)
+        return self._rounded(ops.add(features, given) if shape.adds else features, name)
+
+    def _bounded(self, features: Any, name: str) -> Any:
+        """Return convolution, batch normalisation and a rectifier that ends."""
+        weight, bias = self._folded(name)
+        return self._rounded(ops.clamp(_convolution(features, self._weight(weight), bias), 0.0, LARGEST), name)
+
     def _block(self, features: Any, name: str, stride: int) -> Any:
-        """Return convolution, batch normalisation (folded into the convolution) and rectifier."""
+        """Return convolution, batch normalisation and rectifier."""
+        weight, bias = self._folded(name)
+        return self._rounded(ops.relu(_convolution(features, self._weight(weight), bias, stride)), name)
+
+    def _folded(self, name: str) -> tuple[Floats, Floats]:
+        """Return weight and bias of a convolution, with its batch normalisation folded in."""
         tensors = self._tensors
         scale = tensors[f"{name}.1.weight"] / np.sqrt(tensors[f"{name}.1.running_var"] + NORMALISATION_EPSILON)
         weight = tensors[f"{name}.0.weight"] * scale[:, None, None, None]
         bias = tensors[f"{name}.1.bias"] - tensors[f"{name}.1.running_mean"] * scale
-        if name == "encoder.0.0":
-            weight = weight / np.float32(255)
-        return self._rounded(ops.relu(_convolution(features, self._weight(weight), bias, stride)), name)
+        return (weight / np.float32(255) if name == "encoder.0.0" else weight), bias
 
     def _weight(self, weight: Floats) -> Any:
         """Return a weight, rounded to integer steps for each output channel where the network is in integers."""
@@ -120,9 +149,14 @@ def _quantised(features: Any, limits: Range) -> Any:
     return ops.fake_quantize(features, *ends, *ends, 256)
 
 
-def _convolution(features: Any, weight: Any, bias: Floats, stride: int = 1) -> Any:
-    padding = [int(weight.get_output_shape(0)[2]) // 2] * 2
-    convolved = ops.convolution(features, weight, [stride, stride], padding, padding, [1, 1])
+def _convolution(features: Any, weight: Any, bias: Floats, stride: int = 1, groups: int = 1) -> Any:
+    shape = weight.get_output_shape(0)
+    padding = [int(shape[2]) // 2] * 2
+    if groups == 1:
+        convolved = ops.convolution(features, weight, [stride, stride], padding, padding, [1, 1])
+    else:
+        by_group = ops.reshape(weight, np.array([groups, shape[0] // groups, *shape[1:]]), special_zero=False)
+        convolved = ops.group_convolution(features, by_group, [stride, stride], padding, padding, [1, 1])
     return ops.add(convolved, ops.constant(bias.astype(np.float32).reshape(1, -1, 1, 1)))
 
 

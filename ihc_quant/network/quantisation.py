@@ -7,13 +7,14 @@ Data-Free Quantization Through Weight Equalization and Bias Correction (2019), s
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import erf
 
 from ihc_quant.network.card import Architecture
+from ihc_quant.network.inverted_residuals import LARGEST, LEVELS
 
 Tensors = Mapping[str, NDArray[np.float32]]
 
@@ -27,6 +28,8 @@ WEIGHT_STEPS = 64
 
 Range = tuple[float, float]
 """Least and greatest value that an integer can stand for."""
+Moments = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""Mean and variance of each channel."""
 
 
 def activation_ranges(tensors: Tensors, architecture: Architecture) -> dict[str, Range]:
@@ -41,18 +44,13 @@ def activation_ranges(tensors: Tensors, architecture: Architecture) -> dict[str,
     Returns
     -------
     dict of str to tuple of float
-        By the name of the block (``encoder.0.1``, ``decoder.2.0``) or sum of a skip (``sum.1``) that the activation
-        comes from. The head's input is left out: the head stays in floating point.
+        By the name of the block (``encoder.0.1``, ``decoder.2.0``), of the part of an inverted residual
+        (``encoder.1.0.widen``) or of the sum of a skip (``sum.1``) that the activation comes from. The head's input
+        is left out: the head stays in floating point.
     """
     ranges: dict[str, Range] = {}
-    skips = []
-    mean, variance = np.empty(0), np.empty(0)
-    for level, blocks in enumerate(architecture.encoder_blocks):
-        for block in range(blocks + 1):
-            name = f"encoder.{level}.{block}"
-            ranges[name], mean, variance = _rectified(tensors, name)
-        skips.append((mean, variance))
-    skips.pop()
+    levels = _plain_levels if architecture.encoder == "plain" else _residual_levels
+    *skips, (mean, variance) = levels(tensors, architecture, ranges)
     last = ""
     for step, level in enumerate(reversed(range(len(architecture.widths) - 1))):
         kernel = tensors[f"lateral.{step}.weight"][:, :, 0, 0].astype(np.float64)
@@ -61,8 +59,7 @@ def activation_ranges(tensors: Tensors, architecture: Architecture) -> dict[str,
         mean = kernel @ mean + tensors[f"lateral.{step}.bias"] + skip_mean
         variance = kernel**2 @ variance + skip_variance
         last = f"sum.{step}"
-        reach = SPREADS * np.sqrt(variance)
-        ranges[last] = (float((mean - reach).min()), float((mean + reach).max()))
+        ranges[last] = _both_sides(mean, variance)
         for block in range(architecture.decoder_blocks[level]):
             last = f"decoder.{step}.{block}"
             ranges[last], mean, variance = _rectified(tensors, last)
@@ -70,15 +67,49 @@ def activation_ranges(tensors: Tensors, architecture: Architecture) -> dict[str,
     return ranges
 
 
-def _rectified(tensors: Tensors, name: str) -> tuple[Range, NDArray[np.float64], NDArray[np.float64]]:
-    """Return the range of a block's output, and the mean and variance of each channel: those of a rectified normal."""
+def _plain_levels(tensors: Tensors, architecture: Architecture, ranges: dict[str, Range]) -> Iterator[Moments]:
+    """Yield mean and variance of what each level of convolutions makes, and note the ranges."""
+    for level, blocks in enumerate(architecture.encoder_blocks):
+        for block in range(blocks + 1):
+            name = f"encoder.{level}.{block}"
+            ranges[name], mean, variance = _rectified(tensors, name)
+        yield mean, variance
+
+
+def _residual_levels(tensors: Tensors, _architecture: Architecture, ranges: dict[str, Range]) -> Iterator[Moments]:
+    """Yield mean and variance of what each level of inverted residuals makes, and note the ranges."""
+    ranges["encoder.0.0"], mean, variance = _rectified(tensors, "encoder.0.0", LARGEST)
+    for level, residuals in enumerate(LEVELS):
+        for number, shape in enumerate(residuals, start=level == 0):
+            name = f"encoder.{level}.{number}"
+            for part in ("widen", "each") if shape.times > 1 else ("each",):
+                ranges[f"{name}.{part}"], *_ = _rectified(tensors, f"{name}.{part}", LARGEST)
+            shift, spread = (tensors[f"{name}.narrow.1.{part}"].astype(np.float64) for part in ("bias", "weight"))
+            mean, variance = (mean + shift, variance + spread**2) if shape.adds else (shift, spread**2)
+            ranges[name] = _both_sides(mean, variance)
+        yield mean, variance
+
+
+def _both_sides(mean: NDArray[np.float64], variance: NDArray[np.float64]) -> Range:
+    """Return the range of channels that no rectifier bounds."""
+    reach = SPREADS * np.sqrt(variance)
+    return float((mean - reach).min()), float((mean + reach).max())
+
+
+def _rectified(
+    tensors: Tensors, name: str, largest: float = math.inf
+) -> tuple[Range, NDArray[np.float64], NDArray[np.float64]]:
+    """Return the range of a block's output, and the mean and variance of each channel: those of a rectified normal.
+
+    That some values end at ``largest`` changes the range alone; beyond it lies next to nothing.
+    """
     centre = tensors[f"{name}.1.bias"].astype(np.float64)
     spread = np.maximum(np.abs(tensors[f"{name}.1.weight"].astype(np.float64)), 1e-12)
     below = 0.5 * (1 + erf(centre / spread / math.sqrt(2)))
     density = np.exp(-0.5 * (centre / spread) ** 2) / math.sqrt(2 * math.pi)
     mean = centre * below + spread * density
     square = (centre**2 + spread**2) * below + centre * spread * density
-    greatest = max(float((centre + SPREADS * spread).max()), 1e-6)
+    greatest = min(max(float((centre + SPREADS * spread).max()), 1e-6), largest)
     return (0.0, greatest), mean, np.maximum(square - mean**2, 0)
 
 

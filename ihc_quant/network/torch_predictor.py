@@ -10,7 +10,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ihc_quant.domain.maps import CellMaps
 from ihc_quant.errors import SettingsError, WeightsError
-from ihc_quant.network.architecture import MAP_NAMES, CellNetwork, ConvBlock
+from ihc_quant.network.architecture import MAP_NAMES, BoundedBlock, CellNetwork, ConvBlock
 from ihc_quant.network.card import Architecture, Calibration
 from ihc_quant.network.folding import fold_pixels, unfold_maps
 from ihc_quant.network.precision import Precision
@@ -144,7 +144,7 @@ def arrays_of(state: Mapping[str, Tensor]) -> Arrays:
 def fused(network: CellNetwork) -> CellNetwork:
     """Fold each batch normalisation into its convolution, in place; the network must be in evaluation mode."""
     for module in network.modules():
-        if isinstance(module, ConvBlock) and isinstance(module[1], nn.BatchNorm2d):
+        if isinstance(module, ConvBlock | BoundedBlock) and isinstance(module[1], nn.BatchNorm2d):
             convolution = module[0]
             assert isinstance(convolution, nn.Conv2d)
             module[0] = fuse_conv_bn_eval(convolution, module[1])

@@ -16,7 +16,7 @@ from ihc_quant.domain.measurement_error import MeasurementError
 from ihc_quant.errors import SettingsError
 from ihc_quant.network.architecture import CellNetwork
 from ihc_quant.network.card import (
-    Architecture,
+    ARCHITECTURES,
     Calibration,
     DataSource,
     Thresholds,
@@ -62,7 +62,7 @@ class Trained:
     counted : mapping of image name to (rgb, count)
         Crops of the LYSTO set that it did not learn from.
     settings : mapping
-        The run's settings, for the card; ``pixel_um`` and ``seed`` among them.
+        The run's settings, for the card; ``encoder``, ``pixel_um`` and ``seed`` among them.
     """
 
     folder: Path
@@ -88,7 +88,8 @@ class Trained:
     def network(self) -> CellNetwork:
         """Return the trained network in evaluation mode, on the GPU where there is one."""
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        return network_of(load_arrays(self.checkpoint), Architecture()).to(device)
+        architecture = ARCHITECTURES[self.settings["encoder"]]
+        return network_of(load_arrays(self.checkpoint), architecture).to(device)
 
     def sources(self) -> list[DataSource]:
         """Return what the card says of each set: what it was used for, and how many of its images were."""
@@ -172,7 +173,7 @@ def write_weights(trained: Trained, target: Path, verdict: Verdict) -> WeightsCa
     network = trained.network()
     digest = save_arrays(arrays_of(network.state_dict()), target.with_name(f"{target.name}.safetensors"))
     start, start_card = trained.folder / f"{START}.safetensors", trained.folder / f"{START}.json"
-    inherited = inherited_sources(read_card(start_card) if start_card.exists() else None)
+    inherited = inherited_sources(start, read_card(start_card) if start_card.exists() else None)
     sources = (*trained.sources(), *inherited)
     point, caution = verdict.point, trained.settings.get("caution", "")
     card = WeightsCard(
@@ -192,7 +193,7 @@ def write_weights(trained: Trained, target: Path, verdict: Verdict) -> WeightsCa
             positive=point.positive,
             uncertain=point.uncertain,
         ),
-        licence=licence_of(sources, origin_known=start_card.exists() or not start.exists()),
+        licence=licence_of(sources, origin_known=start_card.exists() or bool(inherited) or not start.exists()),
         validated_for=validated_for(sources, verdict.measurement),
         sources=sources,
         split=dict(verdict.split),

@@ -14,6 +14,8 @@ from ihc_quant.network.weights import load_arrays, load_weights, save_arrays
 
 START = "start"
 """Name, in the run's folder, of the weights that it started from."""
+ENCODER, COUNTER = "encoder.", "num_batches_tracked"
+"""How the names of an encoder's tensors begin, and how those of steps counted by batch normalisation end."""
 
 
 @dataclass
@@ -109,6 +111,8 @@ def keep_start(weights: str, folder: Path) -> None:
 def start_from(network: CellNetwork, weights: str, folder: Path) -> None:
     """Give a network the weights to start from, which are kept beside the run, see ``keep_start``.
 
+    Of weights that are those of an encoder alone, the rest of the network begins by chance.
+
     Raises
     ------
     SettingsError
@@ -119,8 +123,16 @@ def start_from(network: CellNetwork, weights: str, folder: Path) -> None:
     path = folder / f"{START}.safetensors"
     if not path.exists():
         keep_start(weights, folder)
-    arrays = load_arrays(path)
+    tensors = {name: torch.from_numpy(array.copy()) for name, array in load_arrays(path).items()}
+    if all(name.startswith(ENCODER) for name in tensors):
+        state = network.state_dict()
+        other = {
+            name: tensor for name, tensor in state.items() if not name.startswith(ENCODER) or name.endswith(COUNTER)
+        }
+        tensors = other | tensors
     try:
-        network.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in arrays.items()})
+        network.load_state_dict(tensors)
     except RuntimeError as error:
-        raise SettingsError(f"{path}: --start named weights of another architecture; start from others.") from error
+        raise SettingsError(
+            f"{path}: --start named weights of another architecture; start from others, or state their --encoder."
+        ) from error

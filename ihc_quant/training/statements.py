@@ -1,10 +1,11 @@
 """What a card says in words. It follows from the sets that were learned from, and from the figures."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from ihc_quant.domain.measurement_error import MeasurementError
-from ihc_quant.network.card import DataSource, WeightsCard
+from ihc_quant.network.card import DataSource, WeightsCard, file_sha256
 
 LICENCES = {
     "cd138": "none stated (STTARR plasma-cell-detection)",
@@ -14,8 +15,15 @@ LICENCES = {
     "he": "none stated (lymph node, H&E); OpenSlide test data (one H&E slide)",
     "laboratory": "the laboratory's own",
     "lysto": "none stated (LYSTO copy)",
+    "imagenet": "pictures for non-commercial research; weights Apache-2.0 (Google's EfficientNet-Lite0)",
 }
 """Licence of each set."""
+ENCODERS = {
+    "50bc60d45f04064d1625ced864b53c19fda279342cef43c9b86e12a333a5f1bc": DataSource(
+        name="imagenet", licence=LICENCES["imagenet"], role="training", images=1_281_167
+    ),
+}
+"""What encoders without a card learned from, by the SHA-256 of their files; see ``weights/README.md``."""
 FREE = ("painted", "dsb2018")
 """Sets whose licence leaves what is learned from them free."""
 TISSUES = {
@@ -37,9 +45,18 @@ def learned_from(sources: Sequence[DataSource]) -> list[str]:
     return [source.name for source in sources if "training" in source.role]
 
 
-def inherited_sources(start: WeightsCard | None) -> list[DataSource]:
-    """Return the sets that the weights of a card learned from, in the role they have for those trained on from it."""
-    sources = start.sources if start else ()
+def inherited_sources(start: Path, card: WeightsCard | None) -> list[DataSource]:
+    """Return the sets that weights learned from, in the role they have for those trained on from these.
+
+    Parameters
+    ----------
+    start : Path
+        The weights, where there are any.
+    card : WeightsCard or None
+        Their card, where they have one.
+    """
+    known = ENCODERS.get(file_sha256(start)) if start.exists() else None
+    sources = card.sources if card else [known] if known else []
     return [source.model_copy(update={"role": INHERITED}) for source in sources if "training" in source.role]
 
 
@@ -49,7 +66,8 @@ def licence_of(sources: Sequence[DataSource], *, origin_known: bool) -> str:
     bound = [source for source in learned if source not in (*FREE, "laboratory")]
     own = " and a laboratory's own images, whose owner decides on their use" if "laboratory" in learned else ""
     if bound or not origin_known:
-        why = f"learned in part from image sets that state no licence ({', '.join(bound)}; see sources){own}"
+        sets = f"image sets for research alone or without a licence ({', '.join(bound)}; see sources)"
+        why = f"learned in part from {sets}{own}"
         why = why if bound else f"they started from weights without a card, whose sources nobody states{own}"
         return f"Research use only: {why}. The code's licence does not extend to these weights."
     free = " and ".join(

@@ -9,15 +9,16 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ihc_quant.network.architecture import MAP_NAMES, CellNetwork, normalise
-from ihc_quant.network.card import Architecture, Calibration
+from ihc_quant.network.card import ARCHITECTURES, Architecture, Calibration
 from ihc_quant.network.folding import fold_pixels, unfold_maps
 from ihc_quant.network.torch_predictor import PackedNetwork, fused
 
 SMALL = Architecture(widths=(8, 12, 16), encoder_blocks=(1, 1, 1), decoder_blocks=(1, 1), fold=2)
-ARCHITECTURES = [
+SHAPES = [
     SMALL,
     Architecture(widths=(8, 8), encoder_blocks=(0, 1), decoder_blocks=(2,), fold=1),
     Architecture(widths=(6, 8, 10, 12), encoder_blocks=(1, 0, 2, 1), decoder_blocks=(0, 1, 2), fold=4),
+    ARCHITECTURES["efficientnet_lite0"],
 ]
 
 
@@ -44,7 +45,7 @@ def logits_of(network: nn.Module, rgb: NDArray[np.uint8]) -> NDArray[np.float32]
         return np.asarray(network(normalise(torch.from_numpy(np.ascontiguousarray(rgb))[None]))[0].numpy(), np.float32)
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES, ids=lambda each: f"fold{each.fold}")
+@pytest.mark.parametrize("architecture", SHAPES, ids=lambda each: f"{each.encoder}-fold{each.fold}")
 @given(rows=st.integers(1, 4), columns=st.integers(1, 4))
 @settings(max_examples=6, deadline=None)
 def test_each_pixel_gets_an_answer_in_each_map(architecture: Architecture, rows: int, columns: int) -> None:
@@ -102,10 +103,13 @@ def test_the_first_layer_takes_the_padding_of_a_border_for_empty_glass() -> None
     assert float((glass - glass[..., 1:2, 1:2]).abs().max()) < 1e-6
 
 
-def test_folding_the_normalisation_changes_nothing() -> None:
+@pytest.mark.parametrize("architecture", [SMALL, ARCHITECTURES["efficientnet_lite0"]], ids=lambda each: each.encoder)
+def test_folding_the_normalisation_changes_nothing(architecture: Architecture) -> None:
     image = pixels(48, 48)
-    before = logits_of(network_of_chance(SMALL), image)
-    assert np.abs(logits_of(fused(network_of_chance(SMALL)), image) - before).max() < 1e-4
+    before = logits_of(network_of_chance(architecture), image)
+    after = fused(network_of_chance(architecture))
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in after.modules())
+    assert np.abs(logits_of(after, image) - before).max() < 1e-4 * max(1, np.abs(before).max())
 
 
 def test_calibration_touches_the_positivity_alone() -> None:
@@ -129,6 +133,7 @@ def test_calibration_touches_the_positivity_alone() -> None:
         {"widths": (8, 0), "encoder_blocks": (1, 1), "decoder_blocks": (1,)},
         {"widths": (8, 8), "encoder_blocks": (1, -1), "decoder_blocks": (1,)},
         {"fold": 0},
+        {"encoder": "efficientnet_lite0"},  # with the widths of the other one
     ],
 )
 def test_an_impossible_architecture_is_refused(wrong: dict[str, tuple[int, ...]]) -> None:

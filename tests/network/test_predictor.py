@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ihc_quant.domain.maps import CellMaps
 from ihc_quant.errors import SettingsError, WeightsError
-from ihc_quant.network.card import Architecture, file_sha256
+from ihc_quant.network.card import ARCHITECTURES, Architecture, file_sha256
 from ihc_quant.network.predictor import has_gpu_driver, load_predictor, padded_to_stride
 from ihc_quant.network.weights import load_arrays, save_arrays
 
@@ -34,17 +34,18 @@ def stacked(maps: CellMaps) -> NDArray[np.float32]:
 @pytest.mark.parametrize(
     "architecture",
     [
-        Architecture(),
+        *ARCHITECTURES.values(),
         Architecture(widths=(8, 8), encoder_blocks=(0, 1), decoder_blocks=(2,), fold=1),
         Architecture(widths=(6, 8, 10), encoder_blocks=(1, 0, 2), decoder_blocks=(0, 1), fold=4),
     ],
-    ids=["shipped", "fold1", "fold4"],
+    ids=[*ARCHITECTURES, "fold1", "fold4"],
 )
 def test_openvino_and_torch_give_the_same_maps(write_weights: WriteWeights, architecture: Architecture) -> None:
     card = write_weights(architecture)
     rgb = pixels(96, 128)
     one, other = (stacked(load_predictor(card, runtime=runtime, device="cpu").predict(rgb)) for runtime in RUNTIMES)
-    assert np.abs(one - other).max() < 2e-4  # of random weights on noise, where logits reach into the hundreds
+    # Of random weights on noise, where logits reach into the hundreds, and farther through three times as many layers.
+    assert np.abs(one - other).max() < (2e-4 if architecture.encoder == "plain" else 2e-3)
     assert all(plane.std() > 0.01 for plane in one), "the maps say nothing, so their agreement says nothing"
 
 

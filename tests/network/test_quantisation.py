@@ -11,8 +11,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ihc_quant.network.architecture import ConvBlock, normalise
-from ihc_quant.network.card import Architecture
+from ihc_quant.network.architecture import normalise
+from ihc_quant.network.card import ARCHITECTURES, Architecture
+from ihc_quant.network.inverted_residuals import LARGEST
 from ihc_quant.network.openvino_graph import build_graph
 from ihc_quant.network.quantisation import WEIGHT_STEPS, activation_ranges, weight_limits
 from ihc_quant.network.torch_predictor import network_of
@@ -28,12 +29,13 @@ def test_the_ranges_hold_nearly_all_that_the_shipped_network_computes() -> None:
 
     def watch(name: str) -> Any:
         def hook(_module: Any, _taken: Any, given: torch.Tensor) -> None:
-            beyond[name] = float((given > ranges[name][1]).float().mean())
+            low, high = ranges[name]
+            beyond[name] = float(((given < low) | (given > high)).float().mean())
 
         return hook
 
     for name, module in network.named_modules():
-        if isinstance(module, ConvBlock) and name in ranges:
+        if name in ranges:
             module.register_forward_hook(watch(name))
     with torch.inference_mode():
         network(normalise(torch.from_numpy(paint_training_field(4, 128).rgb)[None]))
@@ -52,6 +54,19 @@ def test_every_activation_but_the_heads_has_a_range(
     names |= {"decoder.0.0", "decoder.1.0"} if decoder_blocks[0] else set()
     assert set(ranges) == names - {last}
     assert all(low < high for low, high in ranges.values())
+
+
+def test_every_activation_within_inverted_residuals_has_a_range(
+    write_weights: Callable[[Architecture], Path],
+) -> None:
+    architecture = ARCHITECTURES["efficientnet_lite0"]
+    ranges = activation_ranges(load_weights(write_weights(architecture)).floats(), architecture)
+    parts = {name.rpartition(".")[2] for name in ranges if name.startswith("encoder.2.1.")}
+    assert parts == {"widen", "each"}
+    assert "encoder.0.1.widen" not in ranges  # it does not widen
+    assert {"encoder.0.0", "encoder.0.1", "encoder.3.5", "sum.0", "sum.2", "decoder.2.0"} <= set(ranges)
+    assert all(0 == low < high <= LARGEST for name, (low, high) in ranges.items() if name.endswith(("widen", "each")))
+    assert ranges["encoder.3.5"][0] < 0 < ranges["encoder.3.5"][1]
 
 
 @given(st.integers(0, 1000), st.floats(1e-6, 1e3))

@@ -13,7 +13,7 @@ from torch import Tensor
 from ihc_quant.cells.find import CellSettings
 from ihc_quant.errors import SettingsError
 from ihc_quant.network.architecture import CellNetwork
-from ihc_quant.network.card import Architecture, read_card
+from ihc_quant.network.card import ARCHITECTURES, Architecture, read_card
 from ihc_quant.network.torch_predictor import arrays_of
 from ihc_quant.network.weights import load_weights, save_arrays
 from ihc_quant.training.assessment import (
@@ -77,7 +77,7 @@ def test_a_network_that_knows_scores_full_marks(fields: list[TrainingField]) -> 
 
 
 def test_a_network_that_says_nothing_scores_nothing(fields: list[TrainingField]) -> None:
-    network = CellNetwork(Architecture()).eval()
+    network = CellNetwork(ARCHITECTURES["plain"]).eval()
     with torch.no_grad():
         network.head.weight.zero_()
         assert network.head.bias is not None
@@ -238,15 +238,15 @@ def test_where_no_positive_cell_is_marked_false_ones_give_no_f1(fields: list[Tra
     assert (figures["f1"], figures["precision"], figures["recall"]) == (None, 0, None)
 
 
-def trained(folder: Path, split: Split, settings: dict[str, float]) -> Trained:
+def trained(folder: Path, split: Split, settings: dict[str, object]) -> Trained:
     folder.mkdir(parents=True, exist_ok=True)
-    save_arrays(arrays_of(CellNetwork(Architecture()).state_dict()), folder / "best.safetensors")
+    save_arrays(arrays_of(CellNetwork(ARCHITECTURES["plain"]).state_dict()), folder / "best.safetensors")
     return Trained(folder, split, {}, settings)
 
 
 def test_weights_are_finished_even_where_nothing_was_learned(fields: list[TrainingField], tmp_path: Path) -> None:
     split = Split((), tuple(fields[:2]), (fields[2],))
-    run = trained(tmp_path / "v1.5", split, {"pixel_um": 0.5, "seed": 3})
+    run = trained(tmp_path / "v1.5", split, {"encoder": "plain", "pixel_um": 0.5, "seed": 3})
     target = tmp_path / "new" / "folder" / "v1.5"
     card = finish_weights(run, target)
     assert read_card(target.with_name("v1.5.json")) == card
@@ -259,7 +259,9 @@ def test_weights_are_finished_even_where_nothing_was_learned(fields: list[Traini
     ]
     json.loads(target.with_name("v1.5.json").read_text(), parse_constant=pytest.fail)
     with pytest.raises(SettingsError, match="validation"):
-        finish_weights(trained(tmp_path / "bare", Split((), (), ()), {"pixel_um": 0.5, "seed": 3}), target)
+        finish_weights(
+            trained(tmp_path / "bare", Split((), (), ()), {"encoder": "plain", "pixel_um": 0.5, "seed": 3}), target
+        )
 
 
 def test_the_operating_point_is_chosen_without_a_look_at_the_test(
@@ -277,7 +279,11 @@ def test_the_operating_point_is_chosen_without_a_look_at_the_test(
 
     monkeypatch.setattr("ihc_quant.training.finishing.run_network", watched)
     monkeypatch.setattr("ihc_quant.training.finishing.choose_operating_point", chosen)
-    run = trained(tmp_path / "x", Split((), tuple(fields[:1]), tuple(fields[1:])), {"pixel_um": 0.5, "seed": 3})
+    run = trained(
+        tmp_path / "x",
+        Split((), tuple(fields[:1]), tuple(fields[1:])),
+        {"encoder": "plain", "pixel_um": 0.5, "seed": 3},
+    )
     card = finish_weights(run, tmp_path / "x")
     assert seen == ["a", "chosen", "b", "c"]
     assert card.thresholds.uncertain == (0.3, 0.8)
@@ -300,7 +306,7 @@ def test_no_patient_chooses_the_point_it_is_measured_at(
         trained(
             tmp_path / f"fold-{number}",
             Split(tuple(field for field in fields if field is not held), (), (held, foreign[number])),
-            {"pixel_um": 0.5, "seed": 3},
+            {"encoder": "plain", "pixel_um": 0.5, "seed": 3},
         )
         for number, held in enumerate(fields)
     ]
