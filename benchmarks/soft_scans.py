@@ -20,7 +20,7 @@ from tables import Bar, print_table
 from ihc_quant.domain.quality import CAUSE_WORDS, Cause
 from ihc_quant.tissue.quality_settings import DEFAULT_QUALITY
 
-SOURCES = ("bcdata", "cd138", "deepliif")
+SOURCES = ("bcdata", "cd138", "deepliif", "dsb2018")
 TIMES = 3
 MOST_PERCENT = 2.0
 
