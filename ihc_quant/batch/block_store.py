@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from ihc_quant.batch.arrow_columns import from_column, to_column
 from ihc_quant.batch.cell_store import reading
 from ihc_quant.batch.outputs import write_whole
 from ihc_quant.scoring.blocks import BlockCounts
@@ -45,7 +46,7 @@ def save_blocks(folder: Path, parts: tuple[BlockCounts, ...]) -> None:
     grades = np.concatenate([blocks.grades for blocks in parts])
     columns |= {name: grades[:, grade].astype(np.int64) for grade, name in enumerate(GRADE_COLUMNS)}
     columns["area_um2"] = np.concatenate([blocks.area_um2 for blocks in parts])
-    table = pa.table({name: pa.array(values) for name, values in columns.items()})
+    table = pa.table({name: to_column(values) for name, values in columns.items()})
     sink = pa.BufferOutputStream()
     pq.write_table(table.replace_schema_metadata({PARTS_KEY: str(len(parts)).encode()}), sink, compression="zstd")
     write_whole(folder / BLOCKS_FILE, sink.getvalue().to_pybytes())
@@ -64,10 +65,10 @@ def read_blocks(folder: Path) -> tuple[BlockCounts, ...]:
         table = file.read()
         count = int((table.schema.metadata or {})[PARTS_KEY])
         part, fragment, row, col = (
-            table.column(name).to_numpy().astype(np.int64) for name in ("part", "fragment", "row", "col")
+            from_column(table.column(name)).astype(np.int64) for name in ("part", "fragment", "row", "col")
         )
-        grades = np.stack([table.column(name).to_numpy().astype(np.int64) for name in GRADE_COLUMNS], axis=1)
-        area_um2 = table.column("area_um2").to_numpy().astype(np.float64)
+        grades = np.stack([from_column(table.column(name)).astype(np.int64) for name in GRADE_COLUMNS], axis=1)
+        area_um2 = from_column(table.column("area_um2")).astype(np.float64)
         if len(part) and not 0 <= part.min() <= part.max() < count:
             raise ValueError("a block belongs to no part")
         chosen = [part == number for number in range(count)]

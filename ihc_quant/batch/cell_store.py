@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from ihc_quant.batch.arrow_columns import from_column, to_column
 from ihc_quant.batch.outputs import final_place, writing
 from ihc_quant.domain.cell_table import COLUMNS, DERIVED_COLUMNS, CellTable, scalar_columns
 from ihc_quant.errors import OutputError
@@ -48,25 +49,25 @@ def arrow_schema(metadata: Mapping[str, Any]) -> pa.Schema:
 def to_arrow(table: CellTable, positive: NDArray[np.bool_], grade: NDArray[np.int8], schema: pa.Schema) -> pa.Table:
     """Return cells and their calls as an Arrow table."""
     arrays: dict[str, pa.Array[Any]] = {
-        column.name: pa.array(getattr(table, column.name)) for column in scalar_columns()
+        column.name: to_column(getattr(table, column.name)) for column in scalar_columns()
     }
-    values: pa.Array[Any] = pa.array(table.outline_xy.reshape(-1))
-    offsets: pa.Array[Any] = pa.array((2 * table.outline_start).astype(np.int32))
+    values = to_column(table.outline_xy.reshape(-1))
+    offsets = to_column((2 * table.outline_start).astype(np.int32))
     arrays["outline"] = pa.ListArray.from_arrays(cast("pa.Int32Array", offsets), values)
-    arrays["positive"], arrays["grade"] = pa.array(positive), pa.array(grade)
+    arrays["positive"], arrays["grade"] = to_column(positive), to_column(grade)
     return pa.Table.from_arrays([arrays[name] for name in schema.names], schema=schema)
 
 
 def from_arrow(arrow: pa.Table) -> CellTable:
     """Return the measured columns of an Arrow table."""
     scalars: dict[str, Any] = {
-        column.name: arrow.column(column.name).to_numpy().astype(column.dtype, copy=False)
+        column.name: from_column(arrow.column(column.name)).astype(column.dtype, copy=False)
         for column in scalar_columns()
     }
     outlines = cast("pa.ListArray[Any]", arrow.column("outline").combine_chunks())
-    lengths = np.asarray(outlines.value_lengths(), np.int64) // 2
+    lengths = from_column(outlines.value_lengths()).astype(np.int64) // 2
     start = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
-    points = np.asarray(outlines.flatten(), np.int16).reshape(-1, 2)
+    points = from_column(outlines.flatten()).reshape(-1, 2)
     return CellTable(outline_xy=points, outline_start=start, **scalars)
 
 
@@ -143,7 +144,7 @@ def read_columns(path: Path, names: list[str]) -> dict[str, NDArray[Any]]:
     """
     # One column after the other: all at once would stand in memory twice, as Arrow's and as ours.
     with reading(path), pq.ParquetFile(path) as file:
-        return {name: file.read(columns=[name]).column(name).to_numpy() for name in names}
+        return {name: from_column(file.read(columns=[name]).column(name)) for name in names}
 
 
 def read_tiles(path: Path) -> Iterator[CellTable]:
@@ -170,7 +171,7 @@ def read_called_tiles(path: Path) -> Iterator[tuple[CellTable, NDArray[np.bool_]
     with reading(path), pq.ParquetFile(path) as file:
         for group in range(file.num_row_groups):
             arrow = file.read_row_group(group)
-            positive, grade = (arrow.column(name).to_numpy() for name in ("positive", "grade"))
+            positive, grade = (from_column(arrow.column(name)) for name in ("positive", "grade"))
             yield from_arrow(arrow), positive, grade
 
 

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from ihc_quant.batch.arrow_columns import to_column
 from ihc_quant.batch.cell_store import read_columns
 from ihc_quant.batch.measurement import Measurement
 from ihc_quant.batch.outputs import write_whole
@@ -36,7 +37,7 @@ def tile_table(plan: TilePlan, tissue: TissueMap) -> pa.Table:
         "y1_l0": np.array([core.y1 for core in cores], np.float64),
         "tissue_um2": np.array([tissue.area_in(core) for core in cores], np.float64),
     }
-    return pa.table({name: pa.array(values) for name, values in columns.items()})
+    return pa.table({name: to_column(values) for name, values in columns.items()})
 
 
 def write_table(path: Path, table: pa.Table) -> None:
@@ -87,4 +88,4 @@ def count_tiles(folder: Path, tile: NDArray[np.int32], grade: NDArray[np.int8]) 
     counts = np.zeros((len(columns["tile"]), len(TILE_COUNTS)), np.int32)
     np.add.at(counts, (position, grade.astype(np.int64)), 1)
     columns |= {name: counts[:, number] for number, name in enumerate(TILE_COUNTS)}
-    write_table(path, pa.table({name: pa.array(values) for name, values in columns.items()}))
+    write_table(path, pa.table({name: to_column(values) for name, values in columns.items()}))
