@@ -31,9 +31,8 @@ sys.path.insert(0, str(ROOT))
 import train  # noqa: E402
 
 TINY = train.Settings(
-    encoder="plain", steps=6, every=2, size_px=32, cd138=0, bcdata=0, dsb2018=0, painted=2, he=0, warm_up=3, seed=5,
-    threads=1,
-)  # fmt: skip
+    steps=6, every=2, size_px=32, cd138=0, bcdata=0, dsb2018=0, painted=2, he=0, warm_up=3, seed=5, threads=1
+)
 ENCODER = ROOT / "weights" / "efficientnet-lite0.safetensors"
 
 
@@ -146,7 +145,7 @@ def test_every_setting_is_a_flag_with_its_default() -> None:
         if field.type is bool:
             assert getattr(train.parse_settings([flag]), field.name) is True
         elif field.name in ("fold", "precision", "encoder"):
-            value = {"fold": "3", "precision": "float32", "encoder": "plain"}[field.name]
+            value = {"fold": "3", "precision": "float32", "encoder": "efficientnet_lite0"}[field.name]
             assert getattr(train.parse_settings([flag, value]), field.name) == value
         elif field.name == "laboratory_share":
             assert train.parse_settings([flag, "16", "--laboratory", "ours.yaml"]).laboratory_share == 16
@@ -413,9 +412,6 @@ def test_the_recipes_of_shipped_weights_can_be_read(name: str) -> None:
     settings = train.parse_settings(["--settings", str(ROOT / "weights" / f"{name}.yaml")])
     assert settings.name == name
     learned = {source for source, count in settings.shares().items() if count}
-    assert (settings.encoder, bool(settings.start)) == (
-        ("plain", False) if name == "open" else ("efficientnet_lite0", True)
-    )
     assert learned == ({"dsb2018", "painted"} if name == "open" else {"cd138", "bcdata", "dsb2018", "painted", "he"})
     assert not settings.validation_patients + settings.test_patients
 

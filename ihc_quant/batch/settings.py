@@ -42,7 +42,7 @@ class MeasureSettings(SettingsPart):
         Name of shipped weights or path of a card.
     tile_px, margin_px : int
         Core and margin of a tile, in network pixels; multiples of 16. Nuclei and their rings reach 30 pixels, so a
-        margin below 32 would let the tiling show in the results.
+        margin below 32 would let the tiling show in the results. A network that sees farther takes a wider margin.
     overview_um : float
         Coarsest pixel of the overview on which tissue is found.
     allow_coarse : bool

@@ -57,6 +57,11 @@ class Architecture(CardPart):
         return self
 
     @property
+    def margin_px(self) -> int:
+        """Least margin of a tile, in pixels; a network that sees farther needs more (``benchmarks/tiling.py``)."""
+        return 32 if self.encoder == "plain" else 112
+
+    @property
     def stride_px(self) -> int:
         """Pixels of the input in one of the coarsest level; sizes and positions of tiles are multiples of it."""
         return int(self.fold * 2 ** (len(self.widths) - 1))

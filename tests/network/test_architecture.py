@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ihc_quant.network.architecture import MAP_NAMES, CellNetwork, normalise
-from ihc_quant.network.card import ARCHITECTURES, Architecture, Calibration
+from ihc_quant.network.card import ARCHITECTURES as MADE
+from ihc_quant.network.card import Architecture, Calibration
 from ihc_quant.network.folding import fold_pixels, unfold_maps
 from ihc_quant.network.torch_predictor import PackedNetwork, fused
 
@@ -18,7 +19,7 @@ SHAPES = [
     SMALL,
     Architecture(widths=(8, 8), encoder_blocks=(0, 1), decoder_blocks=(2,), fold=1),
     Architecture(widths=(6, 8, 10, 12), encoder_blocks=(1, 0, 2, 1), decoder_blocks=(0, 1, 2), fold=4),
-    ARCHITECTURES["efficientnet_lite0"],
+    MADE["efficientnet_lite0"],
 ]
 
 
@@ -82,6 +83,12 @@ def test_a_tile_cut_from_a_larger_image_gets_the_same_maps_away_from_its_border(
     assert np.abs(part - whole[:, y0 : y0 + side, x0 : x0 + side]).max() > 1e-3  # the border does differ
 
 
+def test_what_sees_farther_asks_for_a_wider_margin() -> None:
+    plain, residual = (MADE[name].margin_px for name in ("plain", "efficientnet_lite0"))
+    assert 30 < plain < residual
+    assert residual % MADE["efficientnet_lite0"].stride_px == 0
+
+
 def test_moving_the_image_by_the_stride_moves_the_maps() -> None:
     network, stride = network_of_chance(SMALL), SMALL.stride_px
     margin = reach_px(network) + stride
@@ -103,7 +110,7 @@ def test_the_first_layer_takes_the_padding_of_a_border_for_empty_glass() -> None
     assert float((glass - glass[..., 1:2, 1:2]).abs().max()) < 1e-6
 
 
-@pytest.mark.parametrize("architecture", [SMALL, ARCHITECTURES["efficientnet_lite0"]], ids=lambda each: each.encoder)
+@pytest.mark.parametrize("architecture", [SMALL, MADE["efficientnet_lite0"]], ids=lambda each: each.encoder)
 def test_folding_the_normalisation_changes_nothing(architecture: Architecture) -> None:
     image = pixels(48, 48)
     before = logits_of(network_of_chance(architecture), image)
