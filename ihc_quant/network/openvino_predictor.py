@@ -51,6 +51,8 @@ class OpenVinoPredictor:
         self._options = {
             properties.inference_num_threads(): max(cores or usable_cores(), workers),
             properties.num_streams(): workers,
+            # OpenVINO would bind its threads to cores counted from the first: those of every worker to the same ones.
+            hint.enable_cpu_pinning(): False,
             # The default would round to bfloat16 where the processor can, and figures would differ between machines.
             hint.inference_precision(): openvino.Type.bf16 if precision == "bfloat16" else openvino.Type.f32,
         }

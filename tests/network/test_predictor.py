@@ -3,8 +3,10 @@
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -81,6 +83,28 @@ def test_a_network_made_ready_for_a_size_gives_the_same_maps_of_any_size(card_pa
     for side in (40, 56):
         image = pixels(side, side, side)
         assert np.array_equal(stacked(ready.predict(image)), stacked(other.predict(image)))
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) < 2, reason="needs Linux and two cores"
+)
+def test_no_thread_is_bound_to_a_core_that_other_workers_would_take_as_well(card_path: Path) -> None:
+    predictor = load_predictor(card_path, runtime="openvino", device="cpu", workers=1, cores=1)
+    image, done, held = pixels(768, 768), threading.Event(), set()
+
+    def watch() -> None:
+        while not done.wait(0.001):
+            for thread in Path("/proc/self/task").iterdir():
+                with suppress(OSError):  # it has ended
+                    held.add(frozenset(os.sched_getaffinity(int(thread.name))))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    for _ in range(5):
+        predictor.predict(image)
+    done.set()
+    watcher.join()
+    assert held == {frozenset(os.sched_getaffinity(0))}
 
 
 def test_maps_outlive_the_next_prediction(card_path: Path) -> None:
