@@ -95,7 +95,7 @@ def main() -> None:
                 seconds[way].append(timed(folder, slides, f"{number}-{repeat}", *options)[0])
         print(f"{len(slides)} slides of {arguments.side} px, median of {arguments.repeats}")
         for way, each in seconds.items():
-            print(f"  {way}: {median(each):.0f} s ({', '.join(f'{s:.0f}' for s in each)})")
+            print(f"  {way}: {median(each):.1f} s ({', '.join(f'{s:.1f}' for s in each)})")
         pinned = median(seconds["1 worker, pinned"]) / median(seconds["2 workers, pinned"])
         free = median(seconds["1 worker"]) / median(seconds["2 workers"])
         print(f"pinned: two workers give {pinned:.2f} times the throughput of one (bar: 1.7)")
@@ -104,7 +104,7 @@ def main() -> None:
         for count in arguments.series:
             many = write_crops(folder / f"slides-{count}", count, arguments.side // 2)
             worked, whole, parent_mb = timed(folder, many, f"series-{count}", "--workers", 2)
-            print(f"{count} slides: {worked:.0f} s, {worked / count:.2f} s each; {whole:.0f} s in all; "
+            print(f"{count} slides: {worked:.1f} s, {worked / count:.2f} s each; {whole:.0f} s in all; "
                   f"parent {parent_mb:.0f} MB")  # fmt: skip
             times.append(worked)
         if len(times) > 2:

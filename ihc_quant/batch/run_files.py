@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 from ihc_quant.batch.outputs import write_whole, writing
 from ihc_quant.batch.run_summary import RunRecord, run_json, summary_text
@@ -20,9 +21,9 @@ PAUSE_FACTOR = 20.0
 """The pause in times of what writing costs, so that a long list of slides takes at most a twentieth of the time."""
 
 
-def utc_now() -> str:
+def utc_now(unit: Literal["seconds", "milliseconds"] = "seconds") -> str:
     """Return the time, as ISO 8601 in UTC."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
+    return datetime.now(UTC).isoformat(timespec=unit)
 
 
 class RunFiles:
@@ -76,6 +77,6 @@ class RunFiles:
             Where it cannot be written.
         """
         path = self._out / LOG_FILE
-        entry = f"{utc_now()} {text.rstrip()}\n".encode("utf-8", "replace")
+        entry = f"{utc_now('milliseconds')} {text.rstrip()}\n".encode("utf-8", "replace")
         with writing(path), path.open("ab") as stream:
             stream.write(entry)
