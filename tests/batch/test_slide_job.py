@@ -16,6 +16,7 @@ from ihc_quant.domain.maps import CellMaps
 from ihc_quant.domain.outcome import Failed, NoTissue, Scored
 from ihc_quant.domain.provenance import Provenance
 from ihc_quant.errors import CalibrationMissing, OutputError, RegionUnreadable, SlideError
+from ihc_quant.network.card import ARCHITECTURES
 from ihc_quant.scoring.calls import CallRule
 from ihc_quant.slide.writing import write_pyramid
 
@@ -219,3 +220,14 @@ def test_hostile_file_fails_in_one_sentence(shared_data: Path, score: Any, tmp_p
     assert str(run.error).endswith(".")
     assert run.outcome.reason
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("margin_px", "used_px"), [(48, 112), (128, 128)])
+def test_a_network_that_sees_farther_gets_a_wider_margin(
+    tiny_slide: Path, score: Any, painted_predictor: Any, tmp_path: Path, margin_px: int, used_px: int
+) -> None:
+    farther = Blind(painted_predictor)
+    farther.card = farther.card.model_copy(update={"architecture": ARCHITECTURES["efficientnet_lite0"]})
+    run = score(tiny_slide, tmp_path, predictor=farther, margin_px=margin_px)
+    assert run.folder is not None, run.error
+    assert read_slide_json(run.folder)[1].margin_px == used_px
