@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ihc_quant.report.figures import UM2_PER_MM2
+from ihc_quant.scoring.pixel_places import count_on_grid
 from ihc_quant.scoring.wide_gaussian import gaussian_sums
 
 SMOOTHING_UM = 100.0
@@ -67,15 +68,11 @@ def positive_density(
     ndarray, shape (H, W), float32
         Cells per mm² where tissue is, 0 elsewhere.
     """
-    height, width = tissue_mask.shape
-    column, row = np.floor(x_px).astype(np.int64), np.floor(y_px).astype(np.int64)
-    inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
-    place = row[inside] * width + column[inside]
-    cells = np.bincount(place, minlength=height * width).reshape(height, width).astype(np.float32)
+    cells = count_on_grid(x_px, y_px, tissue_mask.shape)
     area_mm2 = tissue_mask.astype(np.float32) * np.float32(pixel_um**2 / UM2_PER_MM2)
     sigma_px = sigma_um / pixel_um
     smooth_cells, smooth_area = gaussian_sums(cells * tissue_mask, sigma_px), gaussian_sums(area_mm2, sigma_px)
-    density = np.zeros((height, width), np.float32)
+    density = np.zeros(tissue_mask.shape, np.float32)
     np.divide(smooth_cells, smooth_area, out=density, where=tissue_mask & (smooth_area > 0))
     return density
 

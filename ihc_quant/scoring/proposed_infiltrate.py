@@ -17,6 +17,7 @@ from ihc_quant.annotation.geojson_geometry import Area
 from ihc_quant.annotation.region_classes import RegionKind
 from ihc_quant.annotation.regions import Region
 from ihc_quant.domain.geometry import Grid
+from ihc_quant.scoring.pixel_places import count_on_grid, pixels_at
 from ihc_quant.scoring.wide_gaussian import gaussian_sums
 
 SMALL_NUCLEUS_UM2 = 42.0
@@ -58,12 +59,9 @@ class Proposal:
 
     def holds(self, x_l0: NDArray[np.float64], y_l0: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Return which places, in level-0 pixels, lie in its pixels: what its outline says, without looking it up."""
-        column = np.floor(x_l0 / self.grid.scale_x).astype(np.int64)
-        row = np.floor(y_l0 / self.grid.scale_y).astype(np.int64)
-        height, width = self.mask.shape
-        inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+        inside, pixel = pixels_at(x_l0 / self.grid.scale_x, y_l0 / self.grid.scale_y, self.mask.shape)
         held = np.zeros(len(inside), np.bool_)
-        held[inside] = self.mask[row[inside], column[inside]]
+        held[inside] = self.mask.ravel()[pixel]
         return held
 
 
@@ -95,9 +93,9 @@ def propose_infiltrate(
         None where there is none.
     """
     sigma_px = SMOOTHING_UM / grid.pixel_um
-    small = area_um2 <= np.float32(SMALL_NUCLEUS_UM2)
-    dense = gaussian_sums(_binned(x_um[small], y_um[small], tissue.shape, grid.pixel_um), sigma_px)
-    every = gaussian_sums(_binned(x_um, y_um, tissue.shape, grid.pixel_um), sigma_px)
+    x_px, y_px, small = x_um / grid.pixel_um, y_um / grid.pixel_um, area_um2 <= np.float32(SMALL_NUCLEUS_UM2)
+    dense = gaussian_sums(count_on_grid(x_px[small], y_px[small], tissue.shape), sigma_px)
+    every = gaussian_sums(count_on_grid(x_px, y_px, tissue.shape), sigma_px)
     room = gaussian_sums(tissue.astype(np.float32), sigma_px)
     per_pixel = np.float32(FEWEST_PER_MM2 * grid.pixel_um**2 / 1e6)
     # Products in the place of quotients: nothing is divided by an empty neighbourhood.
@@ -133,13 +131,3 @@ def pixel_outline(mask: NDArray[np.bool_]) -> Area:
     # Pixels that meet at a corner make a ring touch itself.
     pieces = shapely.get_parts(shapely.make_valid(shapely.simplify(np.array(shells, object), 0)))
     return MultiPolygon([piece for piece in pieces if piece.geom_type == "Polygon" and piece.area > 0])
-
-
-def _binned(
-    x_um: NDArray[np.float64], y_um: NDArray[np.float64], shape: tuple[int, ...], pixel_um: float
-) -> NDArray[np.float32]:
-    """Return how many cells lie in each pixel; those off the grid count nowhere."""
-    column, row = np.floor(x_um / pixel_um).astype(np.int64), np.floor(y_um / pixel_um).astype(np.int64)
-    inside = (column >= 0) & (column < shape[1]) & (row >= 0) & (row < shape[0])
-    place = row[inside] * shape[1] + column[inside]
-    return np.bincount(place, minlength=shape[0] * shape[1]).reshape(shape).astype(np.float32)
