@@ -41,8 +41,8 @@ from ihc_quant.training.sources import BCDATA_MPP, CD138_BORDER_PX, CD138_MPP, r
 PIXEL_UM = 0.5
 TILE_PX = 1120
 """A tile of ``score`` with its margins."""
-OTHER = ARCHITECTURES["plain"]
-"""Another network that is timed, untrained."""
+OTHER = ARCHITECTURES["efficientnet_lite0"]
+"""Another network that is timed, untrained: what the encoder that is not shipped costs."""
 SAME_PLACE_UM = 2.0
 """A cell that moved farther counts as another one."""
 EAGER = "torch float32, as trained"
