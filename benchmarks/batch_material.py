@@ -8,6 +8,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from material import node_plane, write_slide
+
 from ihc_quant.domain.geometry import Grid, GridBox
 from ihc_quant.slide.opening import open_slide
 from ihc_quant.slide.resample import read_grid
@@ -36,6 +38,16 @@ def write_crops(folder: Path, count: int, side_px: int = 512) -> dict[str, Path]
             y = height // 4 + 53 * turn % max(1, height // 2 - side_px)
             write_pyramid(target, read_grid(reader, grid, GridBox(x, y, x + side_px, y + side_px)), PIXEL_UM)
         slides[f"b{number // 3:02d}-{number:03d}-{marker}"] = target
+    return slides
+
+
+def write_nodes(folder: Path, count: int, width: int, height: int) -> dict[str, Path]:
+    """Write slides of lymph node of 0.25 µm per pixel, each a little lower than the one before; return by slide_id."""
+    folder.mkdir(parents=True, exist_ok=True)
+    plane, slides = node_plane(width), {}
+    for number in range(count):
+        slides[f"b{number // 3:02d}-{number:03d}-{MARKERS[number % 3]}"] = path = folder / f"node-{number:03d}.tiff"
+        write_slide(path, plane, width, height - 16 * number)
     return slides
 
 

@@ -1,8 +1,10 @@
 """How the time of a batch goes with workers and slides, and whether the parent's memory grows.
 
 Each worker pinned to one core: the throughput of two workers over that of one. Not pinned: two workers of one thread
-against one worker of two. Then 10, 20 and 40 slides. Times are those of the slides' work: from the first slide that a
-worker is given, when it has loaded its network, to the last that has ended.
+against one worker of two. Both on slides of lymph node of 5.2 mm², which is half of a small biopsy (10 to 150 mm²), and
+on crumbs of 0.6 mm², of which half the time is not spent on tiles. Then 10, 20 and 40 crumbs of a quarter of that.
+Times are those of the slides' work: from the first slide that a worker is given, when it has loaded its network, to the
+last that has ended.
 
 The first slide of each worker also compiles the network for its tiles and loads what post-processing compiled, which
 takes about as long as a small slide and does not grow with their number. So the series is judged by the straight line
@@ -15,6 +17,7 @@ Run as ``python benchmarks/scaling.py [--slides 8] [--series 10 20 40]`` on a ma
 import argparse
 import json
 import re
+import shutil
 import tempfile
 import time
 from collections.abc import Sequence
@@ -24,8 +27,16 @@ from statistics import median
 
 import numpy as np
 import psutil
-from batch_material import program, write_crops, write_manifest
+from batch_material import program, write_crops, write_manifest, write_nodes
 from scipy.optimize import nnls
+
+WAYS: dict[str, tuple[object, ...]] = {
+    "1 worker, pinned": ("--workers", 1, "--threads", 1, "--pin"),
+    "2 workers, pinned": ("--workers", 2, "--threads", 1, "--pin"),
+    "1 worker": ("--workers", 1),
+    "2 workers": ("--workers", 2),
+}
+"""How the same slides are worked on, and the options that ask for it."""
 
 
 def timed(folder: Path, slides: dict[str, Path], name: str, *options: object) -> tuple[float, float, float]:
@@ -71,35 +82,45 @@ def straight_line(counts: Sequence[int], seconds: Sequence[float]) -> tuple[floa
     return float(each), float(once), float(np.abs(design @ (each, once) / times - 1).max())
 
 
+def compare(name: str, folder: Path, slides: dict[str, Path], repeats: int) -> None:
+    """Print how two workers do against one on some slides, pinned and not."""
+    seconds: dict[str, list[float]] = {way: [] for way in WAYS}
+    # The ways take turns, so that a machine that gets busy slows all of them.
+    for repeat in range(repeats):
+        for number, (way, options) in enumerate(WAYS.items()):
+            seconds[way].append(timed(folder, slides, f"{name}-{number}-{repeat}", *options)[0])
+    sizes = [path.stat().st_size for path in slides.values()]
+    print(f"{len(slides)} slides, {name}, {median(sizes) / 1e6:.1f} MB each, median of {repeats}")
+    for way, each in seconds.items():
+        print(f"  {way}: {median(each):.1f} s ({', '.join(f'{s:.1f}' for s in each)})")
+    pinned = median(seconds["1 worker, pinned"]) / median(seconds["2 workers, pinned"])
+    free = median(seconds["1 worker"]) / median(seconds["2 workers"])
+    print(f"  pinned: two workers give {pinned:.2f} times the throughput of one (bar: 1.7)")
+    print(f"  not pinned: {free:.2f} times (bar: 1)", flush=True)
+
+
 def main() -> None:
     """Run the benchmark and print its figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--slides", type=int, default=8)
     parser.add_argument("--series", type=int, nargs="*", default=[10, 20, 40])
-    parser.add_argument("--side", type=int, default=1536, help="side of a slide in pixels of 0.5 µm")
+    parser.add_argument("--side", type=int, default=1536, help="side of a crumb in pixels of 0.5 µm")
+    parser.add_argument(
+        "--node",
+        type=int,
+        nargs="*",
+        default=[10240, 8192],
+        help="width and height of a slide of node; none to omit it",
+    )
     parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        slides = write_crops(folder / "slides", arguments.slides, arguments.side)
-        ways = {
-            "1 worker, pinned": ("--workers", 1, "--threads", 1, "--pin"),
-            "2 workers, pinned": ("--workers", 2, "--threads", 1, "--pin"),
-            "1 worker": ("--workers", 1),
-            "2 workers": ("--workers", 2),
-        }
-        seconds: dict[str, list[float]] = {way: [] for way in ways}
-        # The ways take turns, so that a machine that gets busy slows all of them.
-        for repeat in range(arguments.repeats):
-            for number, (way, options) in enumerate(ways.items()):
-                seconds[way].append(timed(folder, slides, f"{number}-{repeat}", *options)[0])
-        print(f"{len(slides)} slides of {arguments.side} px, median of {arguments.repeats}")
-        for way, each in seconds.items():
-            print(f"  {way}: {median(each):.1f} s ({', '.join(f'{s:.1f}' for s in each)})")
-        pinned = median(seconds["1 worker, pinned"]) / median(seconds["2 workers, pinned"])
-        free = median(seconds["1 worker"]) / median(seconds["2 workers"])
-        print(f"pinned: two workers give {pinned:.2f} times the throughput of one (bar: 1.7)")
-        print(f"not pinned: {free:.2f} times (bar: 1)")
+        if arguments.node:
+            nodes = write_nodes(folder / "nodes", arguments.slides, *arguments.node)
+            compare("node", folder, nodes, arguments.repeats)
+            shutil.rmtree(folder / "nodes")
+        compare("crumb", folder, write_crops(folder / "slides", arguments.slides, arguments.side), arguments.repeats)
         times = []
         for count in arguments.series:
             many = write_crops(folder / f"slides-{count}", count, arguments.side // 2)
