@@ -258,9 +258,10 @@ def once_rows(stage: Stage, folder: Path, area_mm2: float) -> list[dict[str, Any
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description="Seconds per mm² of each step and of the whole, on real pixels.")
-    parser.add_argument("--width", type=int, default=10240, help="of the slide, in px of 0.25 µm (default 10240)")
-    parser.add_argument("--height", type=int, default=8192, help="default 8192: 5.2 mm² with the default width")
-    parser.add_argument("--repeats", type=int, default=3)
+    # A biopsy slide has 10 to 150 mm² of tissue.
+    parser.add_argument("--width", type=int, default=20480, help="of the slide, in px of 0.25 µm (default 20480)")
+    parser.add_argument("--height", type=int, default=16384, help="default 16384: 21 mm² with the default width")
+    parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     with node_slide(options.width, options.height) as (slide, source), TemporaryDirectory() as folder:
