@@ -40,7 +40,7 @@ def build_graph(
     calibration : Calibration
         Folded into the positivity map.
     int8 : bool
-        Whether all convolutions but the head's take integers; see ``quantisation``.
+        Whether all convolutions take integers; see ``quantisation``.
 
     Returns
     -------
@@ -53,8 +53,8 @@ def build_graph(
     features = network.features(ops.convert(ops.transpose(pixels, CHANNELS_FIRST), "f32"))
     slope = np.repeat(np.array([1, 1, calibration.slope], np.float32), per_map)
     intercept = np.repeat(np.array([0, 0, calibration.intercept], np.float32), per_map)
-    weight = tensors["head.weight"] * slope[:, None, None, None]
-    probabilities = ops.sigmoid(_convolution(features, ops.constant(weight), tensors["head.bias"] * slope + intercept))
+    weight = network.weight(tensors["head.weight"] * slope[:, None, None, None])
+    probabilities = ops.sigmoid(_convolution(features, weight, tensors["head.bias"] * slope + intercept))
     return openvino.Model([ops.transpose(probabilities, CHANNELS_LAST)], [pixels], "cells")
 
 
@@ -73,8 +73,10 @@ class _Network:
         levels = self._plain_levels if architecture.encoder == "plain" else self._residual_levels
         *skips, features = levels(features)
         for step, level in enumerate(reversed(range(len(architecture.widths) - 1))):
-            weight = self._weight(self._tensors[f"lateral.{step}.weight"])
+            weight = self.weight(self._tensors[f"lateral.{step}.weight"])
             lateral = _convolution(features, weight, self._tensors[f"lateral.{step}.bias"])
+            # Rounded before it is doubled: four times as many integers are still as few bytes.
+            lateral = self._rounded(lateral, f"lateral.{step}")
             features = self._rounded(ops.add(_doubled(lateral), skips.pop()), f"sum.{step}")
             for block in range(architecture.decoder_blocks[level]):
                 features = self._block(features, f"decoder.{step}.{block}", 1)
@@ -99,21 +101,21 @@ class _Network:
     def _residual(self, given: Any, name: str, shape: Residual) -> Any:
         features = given if shape.times == 1 else self._bounded(given, f"{name}.widen")
         weight, bias = self._folded(f"{name}.each")
-        features = _convolution(features, self._weight(weight), bias, shape.stride, groups=shape.between)
+        features = _convolution(features, self.weight(weight), bias, shape.stride, groups=shape.between)
         features = self._rounded(ops.clamp(features, 0.0, LARGEST), f"{name}.each")
         weight, bias = self._folded(f"{name}.narrow")
-        features = _convolution(features, self._weight(weight), bias)
+        features = _convolution(features, self.weight(weight), bias)
         return self._rounded(ops.add(features, given) if shape.adds else features, name)
 
     def _bounded(self, features: Any, name: str) -> Any:
         """Return convolution, batch normalisation and a rectifier that ends."""
         weight, bias = self._folded(name)
-        return self._rounded(ops.clamp(_convolution(features, self._weight(weight), bias), 0.0, LARGEST), name)
+        return self._rounded(ops.clamp(_convolution(features, self.weight(weight), bias), 0.0, LARGEST), name)
 
     def _block(self, features: Any, name: str, stride: int) -> Any:
         """Return convolution, batch normalisation and rectifier."""
         weight, bias = self._folded(name)
-        return self._rounded(ops.relu(_convolution(features, self._weight(weight), bias, stride)), name)
+        return self._rounded(ops.relu(_convolution(features, self.weight(weight), bias, stride)), name)
 
     def _folded(self, name: str) -> tuple[Floats, Floats]:
         """Return weight and bias of a convolution, with its batch normalisation folded in."""
@@ -123,7 +125,7 @@ class _Network:
         bias = tensors[f"{name}.1.bias"] - tensors[f"{name}.1.running_mean"] * scale
         return (weight / np.float32(255) if name == "encoder.0.0" else weight), bias
 
-    def _weight(self, weight: Floats) -> Any:
+    def weight(self, weight: Floats) -> Any:
         """Return a weight, rounded to integer steps for each output channel where the network is in integers."""
         node = ops.constant(weight.astype(np.float32))
         if self._ranges is None:

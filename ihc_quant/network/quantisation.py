@@ -45,25 +45,23 @@ def activation_ranges(tensors: Tensors, architecture: Architecture) -> dict[str,
     -------
     dict of str to tuple of float
         By the name of the block (``encoder.0.1``, ``decoder.2.0``), of the part of an inverted residual
-        (``encoder.1.0.widen``) or of the sum of a skip (``sum.1``) that the activation comes from. The head's input
-        is left out: the head stays in floating point.
+        (``encoder.1.0.widen``), of what is added to a skip (``lateral.1``) or of that sum (``sum.1``) that the
+        activation comes from.
     """
     ranges: dict[str, Range] = {}
     levels = _plain_levels if architecture.encoder == "plain" else _residual_levels
     *skips, (mean, variance) = levels(tensors, architecture, ranges)
-    last = ""
     for step, level in enumerate(reversed(range(len(architecture.widths) - 1))):
         kernel = tensors[f"lateral.{step}.weight"][:, :, 0, 0].astype(np.float64)
         skip_mean, skip_variance = skips.pop()
         # Channels are taken for independent, as nothing tells how they go together.
-        mean = kernel @ mean + tensors[f"lateral.{step}.bias"] + skip_mean
-        variance = kernel**2 @ variance + skip_variance
-        last = f"sum.{step}"
-        ranges[last] = _both_sides(mean, variance)
+        mean, variance = kernel @ mean + tensors[f"lateral.{step}.bias"], kernel**2 @ variance
+        ranges[f"lateral.{step}"] = _both_sides(mean, variance)
+        mean, variance = mean + skip_mean, variance + skip_variance
+        ranges[f"sum.{step}"] = _both_sides(mean, variance)
         for block in range(architecture.decoder_blocks[level]):
-            last = f"decoder.{step}.{block}"
-            ranges[last], mean, variance = _rectified(tensors, last)
-    del ranges[last]
+            name = f"decoder.{step}.{block}"
+            ranges[name], mean, variance = _rectified(tensors, name)
     return ranges
 
 
