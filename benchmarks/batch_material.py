@@ -37,7 +37,7 @@ def write_crops(folder: Path, count: int, side_px: int = 512) -> dict[str, Path]
             x = width // 4 + 37 * turn % max(1, width // 2 - side_px)
             y = height // 4 + 53 * turn % max(1, height // 2 - side_px)
             write_pyramid(target, read_grid(reader, grid, GridBox(x, y, x + side_px, y + side_px)), PIXEL_UM)
-        slides[f"b{number // 3:02d}-{number:03d}-{marker}"] = target
+        slides[_slide_id(number, marker)] = target
     return slides
 
 
@@ -46,9 +46,14 @@ def write_nodes(folder: Path, count: int, width: int, height: int) -> dict[str, 
     folder.mkdir(parents=True, exist_ok=True)
     plane, slides = node_plane(width), {}
     for number in range(count):
-        slides[f"b{number // 3:02d}-{number:03d}-{MARKERS[number % 3]}"] = path = folder / f"node-{number:03d}.tiff"
+        slides[_slide_id(number, MARKERS[number % 3])] = path = folder / f"node-{number:03d}.tiff"
         write_slide(path, plane, width, height - 16 * number)
     return slides
+
+
+def _slide_id(number: int, marker: str) -> str:
+    """Return the slide_id that ``write_manifest`` reads: three slides a biopsy, the marker last."""
+    return f"b{number // 3:02d}-{number:03d}-{marker}"
 
 
 def write_manifest(path: Path, slides: Mapping[str, Path]) -> Path:

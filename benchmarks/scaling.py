@@ -2,9 +2,9 @@
 
 Each worker pinned to one core: the throughput of two workers over that of one. Not pinned: two workers of one thread
 against one worker of two. Both on slides of lymph node of 5.2 mm², which is half of a small biopsy (10 to 150 mm²), and
-on crumbs of 0.6 mm², of which half the time is not spent on tiles. Then 10, 20 and 40 crumbs of a quarter of that.
-Times are those of the slides' work: from the first slide that a worker is given, when it has loaded its network, to the
-last that has ended.
+on crumbs of 0.6 mm², of which more than half of the time is not spent on tiles. Then 10, 20 and 40 crumbs of a quarter
+of that. Times are those of the slides' work: from the first slide that a worker is given, when it has loaded its
+network, to the last that has ended.
 
 The first slide of each worker also compiles the network for its tiles and loads what post-processing compiled, which
 takes about as long as a small slide and does not grow with their number. So the series is judged by the straight line
@@ -108,15 +108,16 @@ def main() -> None:
     parser.add_argument(
         "--node",
         type=int,
-        nargs="*",
+        nargs=2,
         default=[10240, 8192],
-        help="width and height of a slide of node; none to omit it",
+        metavar=("WIDTH", "HEIGHT"),
+        help="of a slide of node in pixels of 0.25 µm; 0 0 to omit it",
     )
     parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        if arguments.node:
+        if all(arguments.node):
             nodes = write_nodes(folder / "nodes", arguments.slides, *arguments.node)
             compare("node", folder, nodes, arguments.repeats)
             shutil.rmtree(folder / "nodes")

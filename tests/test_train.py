@@ -412,6 +412,7 @@ def test_the_recipes_of_shipped_weights_can_be_read(name: str) -> None:
     settings = train.parse_settings(["--settings", str(ROOT / "weights" / f"{name}.yaml")])
     assert settings.name == name
     learned = {source for source, count in settings.shares().items() if count}
+    assert (settings.encoder, settings.start) == ("plain", "")
     assert learned == ({"dsb2018", "painted"} if name == "open" else {"cd138", "bcdata", "dsb2018", "painted", "he"})
     assert not settings.validation_patients + settings.test_patients
 

@@ -33,7 +33,7 @@ Moments = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 def activation_ranges(tensors: Tensors, architecture: Architecture) -> dict[str, Range]:
-    """Return the range of each activation that a convolution takes in.
+    """Return the range of each activation that is rounded.
 
     Parameters
     ----------
