@@ -91,6 +91,7 @@ def test_a_network_made_ready_for_a_size_gives_the_same_maps_of_any_size(card_pa
 def test_no_thread_is_bound_to_a_core_that_other_workers_would_take_as_well(card_path: Path) -> None:
     predictor = load_predictor(card_path, runtime="openvino", device="cpu", workers=1, cores=1)
     image, done, held = pixels(768, 768), threading.Event(), set()
+    predictor.predict(image)  # while it compiles, OpenVINO visits each core for a moment to learn what it is
 
     def watch() -> None:
         while not done.wait(0.001):
