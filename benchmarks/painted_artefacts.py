@@ -68,9 +68,9 @@ def paint_pen(
     Ink lies on the cover glass, out of focus: its edges are soft. It covers unevenly and lets some light through.
     """
     shape = rgb.shape[:2]
-    cover = _stroke(shape, _place(at, rng), rng.uniform(120, 450), rng.uniform(400, 1600), rng, pixel_um)
+    cover = stroke(shape, _place(at, rng), rng.uniform(120, 450), rng.uniform(400, 1600), rng, pixel_um)
     soft = _blurred(cover, rng.uniform(5, 15), pixel_um)
-    uneven = 1 + 0.25 * _waves(shape, 60, rng, pixel_um)
+    uneven = 1 + 0.25 * waves(shape, 60, rng, pixel_um)
     kinds = PEN_DENSITIES[colour]
     ink = np.array(kinds[int(rng.integers(len(kinds)))], np.float32) * np.float32(rng.uniform(0.45, 1.2))
     density = optical_density(rgb) + (soft * np.clip(uneven, 0.5, 1.5))[..., np.newaxis] * ink
@@ -139,7 +139,7 @@ def paint_shifted_fold(rgb: NDArray[np.uint8], tissue: NDArray[np.bool_], rng: n
     angle, length = rng.uniform(0, 2 * np.pi), rng.uniform(60, 160) / PIXEL_UM
     dx, dy = round(length * np.cos(angle)), round(length * np.sin(angle))
     both = tissue & np.roll(tissue, (dy, dx), (0, 1))
-    band = _stroke(shape, _place(both, rng), rng.uniform(40, 150), rng.uniform(400, 1600), rng)
+    band = stroke(shape, _place(both, rng), rng.uniform(40, 150), rng.uniform(400, 1600), rng)
     soft = _blurred(band, rng.uniform(1, 4))
     soft = np.where(both, soft, 0).astype(np.float32)
     rows, columns = _touched(soft)
@@ -157,7 +157,7 @@ def paint_blur(rgb: NDArray[np.uint8], tissue: NDArray[np.bool_], rng: np.random
     x, y = _place(tissue, rng)
     rows, columns = np.indices(shape, np.float32)
     far = np.hypot((columns - x) * np.float32(rng.uniform(0.7, 1.4)), rows - y) * PIXEL_UM
-    region = far + 40 * _waves(shape, 120, rng) <= rng.uniform(100, 400)
+    region = far + 40 * waves(shape, 120, rng) <= rng.uniform(100, 400)
     soft = _blurred(region.astype(np.float32), 8)
     sigma_um = rng.uniform(2, 4)
     place = _touched(soft)
@@ -195,7 +195,7 @@ def _place(at: NDArray[np.bool_], rng: np.random.Generator) -> tuple[float, floa
     return float(columns[index]), float(rows[index])
 
 
-def _stroke(
+def stroke(
     shape: tuple[int, ...],
     through: tuple[float, float],
     width_um: float,
@@ -231,7 +231,7 @@ def _blurred(cover: NDArray[np.float32], sigma_um: float, pixel_um: float = PIXE
     return np.asarray(cv2.GaussianBlur(cover, (0, 0), sigmaX=sigma_um / pixel_um), np.float32)
 
 
-def _waves(
+def waves(
     shape: tuple[int, ...], size_um: float, rng: np.random.Generator, pixel_um: float = PIXEL_UM
 ) -> NDArray[np.float32]:
     """Return smooth noise of mean 0 and standard deviation 1."""

@@ -11,6 +11,7 @@ import argparse
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import cv2
@@ -31,10 +32,14 @@ from PIL import Image, ImageDraw
 
 from ihc_quant.domain.geometry import Grid, GridBox, Mpp, Size
 from ihc_quant.domain.quality import CAUSE_WORDS, Cause, QualityMap
+from ihc_quant.network.card import read_card, resolve_card
+from ihc_quant.network.fold_network import FoldNetwork, load_fold_network
+from ihc_quant.network.predictor import usable_cores
 from ihc_quant.stain.density import White, averaged
 from ihc_quant.stain.estimate import estimate_white_point, reference_stains
 from ihc_quant.tissue.artefacts import find_pen
 from ihc_quant.tissue.control import propose_control
+from ihc_quant.tissue.fold_planes import PlaneRaster, fold_planes
 from ihc_quant.tissue.map import TissueMap
 from ihc_quant.tissue.mask import find_tissue
 from ihc_quant.tissue.quality import find_causes
@@ -59,7 +64,7 @@ PANEL_PX = 360
 
 
 def controlled(
-    rgb: NDArray[np.uint8], overview_um: float, white: White | None = None
+    rgb: NDArray[np.uint8], overview_um: float, white: White | None = None, weights: str = "default"
 ) -> tuple[QualityMap, TissueMap, NDArray[np.uint8], float]:
     """Return what quality control finds on a picture cut into tiles, and the tiles' processor time in seconds."""
     factor = round(overview_um / PIXEL_UM)
@@ -67,7 +72,8 @@ def controlled(
     tissue = find_tissue(overview, Grid(overview_um, Mpp.square(PIXEL_UM)))
     white = white or estimate_white_point(overview, overview_um).rgb
     height, width = rgb.shape[:2]
-    measures, seconds = MeasureRaster.empty(Size(width, height), PIXEL_UM), 0.0
+    network, extent, seconds = fold_network(weights), Size(width, height), 0.0
+    measures, planes = MeasureRaster.empty(extent, PIXEL_UM), PlaneRaster.empty(extent)
     padded = cv2.copyMakeBorder(
         rgb, MARGIN_PX, MARGIN_PX + TILE_PX, MARGIN_PX, MARGIN_PX + TILE_PX, cv2.BORDER_CONSTANT, value=(255, 255, 255)
     )
@@ -77,10 +83,21 @@ def controlled(
             tile = np.ascontiguousarray(padded[y : y + side, x : x + side], np.uint8)
             started = time.process_time()
             values = measure_tile(tile, white)
+            squares = fold_planes(tile, white) if network else None
             seconds += time.process_time() - started
             core = GridBox(x, y, x + TILE_PX, y + TILE_PX)
             measures.put(core, core.grown(MARGIN_PX), values)
-    return find_causes(overview, tissue, measures, white), tissue, overview, seconds
+            if squares is not None:
+                planes.put(core, core.grown(MARGIN_PX), squares)
+    chances = network.chances(planes, PIXEL_UM) if network else None
+    return find_causes(overview, tissue, measures, white, folds=chances), tissue, overview, seconds
+
+
+@lru_cache(maxsize=1)
+def fold_network(weights: str) -> FoldNetwork | None:
+    """Return the network that tells folds on slides scored with these weights; None where rules do."""
+    stated = read_card(resolve_card(weights)).folds
+    return load_fold_network(stated, usable_cores()) if stated else None
 
 
 def painters(rgb: NDArray[np.uint8], tissue: NDArray[np.bool_]) -> dict[str, Callable[[np.random.Generator], Painted]]:
@@ -112,7 +129,7 @@ def node(name: str) -> NDArray[np.uint8]:
     return np.ascontiguousarray(picture(NODES / name))
 
 
-def pooled(chosen: Sequence[str], variants: int, only: str) -> Iterator[str]:
+def pooled(chosen: Sequence[str], variants: int, only: str, weights: str) -> Iterator[str]:
     """Yield the lines of the table of painted artefacts whose kind starts so, and of clean tissue."""
     areas: dict[str, NDArray[np.float64]] = defaultdict(lambda: np.zeros(3))
     clean: dict[str, NDArray[np.float64]] = {}
@@ -122,7 +139,7 @@ def pooled(chosen: Sequence[str], variants: int, only: str) -> Iterator[str]:
         for number, name in enumerate(names):
             rgb = node(name)
             tissue_here = find_tissue(rgb, Grid(PIXEL_UM, Mpp.square(PIXEL_UM))).mask
-            quality, tissue, _, _ = controlled(rgb, 4.0)
+            quality, tissue, _, _ = controlled(rgb, 4.0, weights=weights)
             lost = quality.excluded(DEFAULT_QUALITY.excluded) & tissue.mask
             clean[name] = np.array([lost.sum(), tissue.mask.sum()], np.float64)
             by_cause = {
@@ -138,7 +155,7 @@ def pooled(chosen: Sequence[str], variants: int, only: str) -> Iterator[str]:
                     if kind.startswith("pen"):
                         found, overview_um = pen_on(painted, rng, overview_um)
                     else:
-                        quality, _, _, spent = controlled(scanned(painted.rgb, rng), overview_um)
+                        quality, _, _, spent = controlled(scanned(painted.rgb, rng), overview_um, weights=weights)
                         seconds.append(spent / 4)
                         found = quality.causes == (Cause.FOLD if kind.startswith("fold") else Cause.BLUR)
                     truth = _on_overview(painted.truth, found.shape)
@@ -239,7 +256,7 @@ def _piece(rgb: NDArray[np.uint8], rng: np.random.Generator, least: float, most:
     return np.where(outside[..., np.newaxis] | (rgb.min(axis=-1, keepdims=True) > 244), np.uint8(245), rgb)
 
 
-def contact_sheet(paths: Sequence[Path], target: Path) -> None:
+def contact_sheet(paths: Sequence[Path], target: Path, weights: str) -> None:
     """Draw real pictures with outlines of what was found, each cause in its colour."""
     panels = []
     for path in paths:
@@ -248,7 +265,7 @@ def contact_sheet(paths: Sequence[Path], target: Path) -> None:
         small = path.parent.name in {"cd3cd8", "epidermis_dab"}  # 0.25 µm per pixel
         rgb = averaged(rgb, 2) if small else rgb
         rgb = rgb[: rgb.shape[0] // STEP_PX * STEP_PX, : rgb.shape[1] // STEP_PX * STEP_PX]
-        quality, _, overview, _ = controlled(rgb, 2.0)
+        quality, _, overview, _ = controlled(rgb, 2.0, weights=weights)
         scale = PANEL_PX / max(overview.shape[:2])
         size = (round(overview.shape[1] * scale), round(overview.shape[0] * scale))
         canvas = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8).copy()
@@ -278,6 +295,7 @@ def main() -> None:
     parser.add_argument("--variants", type=int, default=6, help="of each artefact on each picture")
     parser.add_argument("--set", choices=("tuning", "judged", "all"), default="judged")
     parser.add_argument("--only", default="", help="kind of artefact: fold, blur, pen or control")
+    parser.add_argument("--weights", default="default", help="name or card of weights: it names what tells folds")
     parser.add_argument("--pictures", type=Path, help="folder for the contact sheet of real artefacts")
     given = parser.parse_args()
     if not NODES.is_dir():
@@ -288,14 +306,14 @@ def main() -> None:
         for line in control_lines(chosen, given.variants):
             print(line, flush=True)
     if given.only != "control":
-        for line in pooled(chosen, given.variants, given.only):
+        for line in pooled(chosen, given.variants, given.only, given.weights):
             print(line, flush=True)
     if given.pictures is not None:
         given.pictures.mkdir(parents=True, exist_ok=True)
         folder = SHARED_DATA / "artefacts"
         paths = [*sorted(folder.glob("*.*")), *sorted(folder.glob("*/*.jpg"))]
         paths += sorted((SHARED_DATA / "unlabelled" / "cd3cd8").glob("*.png"))
-        contact_sheet(paths, given.pictures / "quality.png")
+        contact_sheet(paths, given.pictures / "quality.png", given.weights)
         print(given.pictures / "quality.png")
 
 

@@ -14,13 +14,19 @@ from ihc_quant.batch.tile_stream import TileResult
 from ihc_quant.domain.geometry import Grid, Size
 from ihc_quant.domain.quality import CAUSE_WORDS, Cause, ControlProposal, QualityFindings
 from ihc_quant.domain.stain import StainMatrix
+from ihc_quant.network.card import WeightsCard
+from ihc_quant.network.fold_network import FoldNetwork, load_fold_network
 from ihc_quant.scoring.section_places import place_tissue
 from ihc_quant.stain.estimate import SlideColours
 from ihc_quant.tissue.control import propose_control
+from ihc_quant.tissue.fold_planes import PlaneRaster
 from ihc_quant.tissue.map import TissueMap
 from ihc_quant.tissue.quality import find_causes, summarise
 from ihc_quant.tissue.quality_settings import QualitySettings
 from ihc_quant.tissue.tile_measures import MeasureRaster
+
+RULES = "rules"
+"""What tells folds where the weights name no network."""
 
 
 class QualityFound(SettingsPart):
@@ -35,12 +41,15 @@ class QualityFound(SettingsPart):
         Of all fragments that were found.
     step_um : float
         Side of a square of the kept densities.
+    folds_by : str
+        Network that told folds, by name and digest; "rules" where none did.
     """
 
     excludes: bool
     thresholds: QualitySettings
     controls: tuple[ControlProposal, ...]
     step_um: float
+    folds_by: str = RULES
 
 
 class QualityUsed(SettingsPart):
@@ -69,9 +78,15 @@ class QualityCheck:
     settings: QualitySettings
     excludes: bool
     raster: MeasureRaster
+    pixel_um: float
+    folds: FoldNetwork | None
+    planes: PlaneRaster
+    folds_by: str
 
     @classmethod
-    def of(cls, measure: MeasureSettings, grid: Grid, size_l0: Size) -> "QualityCheck | None":
+    def of(
+        cls, measure: MeasureSettings, grid: Grid, size_l0: Size, card: WeightsCard, cores: int
+    ) -> "QualityCheck | None":
         """Return the check that the settings ask for, None where they ask for none.
 
         Parameters
@@ -81,16 +96,35 @@ class QualityCheck:
             Of the network.
         size_l0 : Size
             Of the slide.
+        card : WeightsCard
+            Which may name a network that tells folds.
+        cores : int
+            Processor cores for it.
+
+        Raises
+        ------
+        WeightsError
+            Where that network cannot be used.
         """
         if measure.quality == "off":
             return None
-        raster = MeasureRaster.empty(grid.extent(size_l0), grid.pixel_um)
-        return cls(measure.quality_thresholds, measure.quality == "exclude", raster)
+        extent, stated = grid.extent(size_l0), card.folds
+        return cls(
+            settings=measure.quality_thresholds,
+            excludes=measure.quality == "exclude",
+            raster=MeasureRaster.empty(extent, grid.pixel_um),
+            pixel_um=grid.pixel_um,
+            folds=load_fold_network(stated, cores) if stated else None,
+            planes=PlaneRaster.empty(extent),
+            folds_by=f"network {stated.name}, SHA-256 {stated.sha256}" if stated else RULES,
+        )
 
     def take(self, result: TileResult) -> None:
         """Keep what was measured on a tile; its cells are not looked at."""
         if result.measures is not None:
             self.raster.put(result.tile.core, result.tile.read, result.measures)
+        if result.planes is not None:
+            self.planes.put(result.tile.core, result.tile.read, result.planes)
 
     def judge(
         self,
@@ -116,7 +150,8 @@ class QualityCheck:
         OutputError
             Where they cannot be written.
         """
-        save_quality(folder, find_causes(overview, tissue, self.raster, stains.white, self.settings))
+        folds = None if self.folds is None else self.folds.chances(self.planes, self.pixel_um)
+        save_quality(folder, find_causes(overview, tissue, self.raster, stains.white, self.settings, folds))
         save_mean_density(folder, self.raster.mean_density())
         controls = propose_control(overview, tissue, stains, self.settings)
         return QualityFound(
@@ -124,6 +159,7 @@ class QualityCheck:
             thresholds=self.settings,
             controls=controls,
             step_um=self.raster.step_um,
+            folds_by=self.folds_by,
         )
 
 

@@ -105,9 +105,16 @@ def measure_slide(
     prepared = time.perf_counter()
     cell_settings = measure.cells_with(card)
     settings = _slide_settings(measure, task, info) | measure.network_with(card)
-    check = QualityCheck.of(measure, grid, info.size) if plan.tiles else None
+    check = QualityCheck.of(measure, grid, info.size, card, workers) if plan.tiles else None
     work = TileWork(
-        reader, predictor, stains, tissue.fragment_at, plan, cell_settings, control_quality=check is not None
+        reader,
+        predictor,
+        stains,
+        tissue.fragment_at,
+        plan,
+        cell_settings,
+        control_quality=check is not None,
+        folds_by_network=check is not None and check.folds is not None,
     )
     seconds, done = StepSeconds(), 0
     measured = {"slots": {"1": asdict(task.stain)}, "settings": settings, "slide_hash": info.quick_hash,

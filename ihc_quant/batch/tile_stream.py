@@ -22,6 +22,7 @@ from ihc_quant.domain.tile import Tile, TileImage, TilePlan
 from ihc_quant.network.predictor import MapPredictor
 from ihc_quant.slide.reader import SlideReader
 from ihc_quant.slide.resample import read_grid
+from ihc_quant.tissue.fold_planes import fold_planes
 from ihc_quant.tissue.tile_measures import measure_tile
 
 TILES_AHEAD = 2
@@ -50,14 +51,15 @@ class StepSeconds:
 class TileResult:
     """The cells of one tile, what quality control measures on it, and what both cost.
 
-    ``measures`` is float32 (h, w, 6) over the box that was read, as ``measure_tile`` returns it; None where quality
-    control is off.
+    ``measures`` is float32 (h, w, 6) over the box that was read, as ``measure_tile`` returns it, None where quality
+    control is off; ``planes`` is uint8, as ``fold_planes`` returns it, None where no network tells folds.
     """
 
     tile: Tile
     cells: CellTable
     seconds: StepSeconds
     measures: NDArray[np.float32] | None = None
+    planes: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,6 +73,7 @@ class TileWork:
     plan: TilePlan
     settings: CellSettings
     control_quality: bool = field(default=False, kw_only=True)
+    folds_by_network: bool = field(default=False, kw_only=True)
 
     def run(self, tile: Tile) -> TileResult:
         """Read one tile, run the network on it and find its cells."""
@@ -82,8 +85,9 @@ class TileWork:
         cells = find_cells(maps, image, self.stains, self.plan.grid, self.fragment_at, self.settings)
         found = time.perf_counter()
         measures = measure_tile(image.rgb, self.stains.white) if self.control_quality else None
+        planes = fold_planes(image.rgb, self.stains.white) if self.folds_by_network else None
         seconds = StepSeconds(read - started, predicted - read, found - predicted, time.perf_counter() - found)
-        return TileResult(tile, cells, seconds, measures)
+        return TileResult(tile, cells, seconds, measures, planes)
 
 
 def stream_tiles(work: TileWork, workers: int) -> Generator[TileResult, None, None]:

@@ -30,6 +30,8 @@ def brief_lines(card: WeightsCard) -> list[str]:
         f"  thresholds: centre {thresholds.centre:g}, presence {thresholds.presence:g}, extent {thresholds.extent:g}, "
         f"positive {thresholds.positive:g}; calls from {low:g} to {high:g} are uncertain"
     )
+    told = f"a network ({card.folds.name}, sha256 {card.folds.sha256[:12]}…)" if card.folds else "rules"
+    lines.append(f"  folds are told by {told}")
     lines.append(f"  own error of the percentage: {_errors(card.measurement)}")
     return [*lines, f"  own error of the number of cells: {_count_errors(card.measurement)}"]
 

@@ -124,6 +124,13 @@ class DataSource(CardPart):
     images: int
 
 
+class FoldsNetwork(CardPart):
+    """The network that tells folds on slides scored with these weights, by its name in ``weights/folds``."""
+
+    name: str = Field(pattern=r"^[a-z0-9-]+$")
+    sha256: str
+
+
 class WeightsCard(CardPart):
     """All that is stated of a set of weights.
 
@@ -136,6 +143,8 @@ class WeightsCard(CardPart):
         SHA-256 of the weights that the training started from; empty where it started from chance.
     measurement : tuple of MeasurementError
         The network's own error, one entry a source; empty where it was not measured.
+    folds : FoldsNetwork or None
+        None leaves folds to rules.
     metrics : dict
         Figures by source, and within a source by group and by reliability bin where they were made.
     """
@@ -159,6 +168,7 @@ class WeightsCard(CardPart):
     figures_of: str = ""
     started_from: str = ""
     measurement: tuple[MeasurementError, ...] = ()
+    folds: FoldsNetwork | None = None
 
 
 def file_sha256(path: Path) -> str:

@@ -54,7 +54,7 @@ def build_graph(
     slope = np.repeat(np.array([1, 1, calibration.slope], np.float32), per_map)
     intercept = np.repeat(np.array([0, 0, calibration.intercept], np.float32), per_map)
     weight = network.weight(tensors["head.weight"] * slope[:, None, None, None])
-    probabilities = ops.sigmoid(_convolution(features, weight, tensors["head.bias"] * slope + intercept))
+    probabilities = ops.sigmoid(convolution(features, weight, tensors["head.bias"] * slope + intercept))
     return openvino.Model([ops.transpose(probabilities, CHANNELS_LAST)], [pixels], "cells")
 
 
@@ -74,10 +74,10 @@ class _Network:
         *skips, features = levels(features)
         for step, level in enumerate(reversed(range(len(architecture.widths) - 1))):
             weight = self.weight(self._tensors[f"lateral.{step}.weight"])
-            lateral = _convolution(features, weight, self._tensors[f"lateral.{step}.bias"])
+            lateral = convolution(features, weight, self._tensors[f"lateral.{step}.bias"])
             # Rounded before it is doubled: four times as many integers are still as few bytes.
             lateral = self._rounded(lateral, f"lateral.{step}")
-            features = self._rounded(ops.add(_doubled(lateral), skips.pop()), f"sum.{step}")
+            features = self._rounded(ops.add(doubled(lateral), skips.pop()), f"sum.{step}")
             for block in range(architecture.decoder_blocks[level]):
                 features = self._block(features, f"decoder.{step}.{block}", 1)
         return features
@@ -101,21 +101,21 @@ class _Network:
     def _residual(self, given: Any, name: str, shape: Residual) -> Any:
         features = given if shape.times == 1 else self._bounded(given, f"{name}.widen")
         weight, bias = self._folded(f"{name}.each")
-        features = _convolution(features, self.weight(weight), bias, shape.stride, groups=shape.between)
+        features = convolution(features, self.weight(weight), bias, shape.stride, groups=shape.between)
         features = self._rounded(ops.clamp(features, 0.0, LARGEST), f"{name}.each")
         weight, bias = self._folded(f"{name}.narrow")
-        features = _convolution(features, self.weight(weight), bias)
+        features = convolution(features, self.weight(weight), bias)
         return self._rounded(ops.add(features, given) if shape.adds else features, name)
 
     def _bounded(self, features: Any, name: str) -> Any:
         """Return convolution, batch normalisation and a rectifier that ends."""
         weight, bias = self._folded(name)
-        return self._rounded(ops.clamp(_convolution(features, self.weight(weight), bias), 0.0, LARGEST), name)
+        return self._rounded(ops.clamp(convolution(features, self.weight(weight), bias), 0.0, LARGEST), name)
 
     def _block(self, features: Any, name: str, stride: int) -> Any:
         """Return convolution, batch normalisation and rectifier."""
         weight, bias = self._folded(name)
-        return self._rounded(ops.relu(_convolution(features, self.weight(weight), bias, stride)), name)
+        return self._rounded(ops.relu(convolution(features, self.weight(weight), bias, stride)), name)
 
     def _folded(self, name: str) -> tuple[Floats, Floats]:
         """Return weight and bias of a convolution, with its batch normalisation folded in."""
@@ -151,7 +151,8 @@ def _quantised(features: Any, limits: Range) -> Any:
     return ops.fake_quantize(features, *ends, *ends, 256)
 
 
-def _convolution(features: Any, weight: Any, bias: Floats, stride: int = 1, groups: int = 1) -> Any:
+def convolution(features: Any, weight: Any, bias: Floats, stride: int = 1, groups: int = 1) -> Any:
+    """Return a convolution that keeps the size, halves it, and so on by its stride; with its bias."""
     shape = weight.get_output_shape(0)
     padding = [int(shape[2]) // 2] * 2
     if groups == 1:
@@ -162,7 +163,7 @@ def _convolution(features: Any, weight: Any, bias: Floats, stride: int = 1, grou
     return ops.add(convolved, ops.constant(bias.astype(np.float32).reshape(1, -1, 1, 1)))
 
 
-def _doubled(features: Any) -> Any:
+def doubled(features: Any) -> Any:
     """Return the features with each pixel repeated two by two."""
     return ops.interpolate(
         features,

@@ -10,6 +10,7 @@ from ihc_quant.domain.quality import CAUSE_WORDS, Cause, ControlProposal, Qualit
 from ihc_quant.stain.density import White
 from ihc_quant.stain.estimate import EXPECTED_WHITE, SlideColours, white_deviation
 from ihc_quant.tissue.artefacts import edge_band, find_blank, find_blur, find_pen, find_saturated
+from ihc_quant.tissue.fold_chances import FoldChances, likely_folds
 from ihc_quant.tissue.folds import find_folds
 from ihc_quant.tissue.map import TissueMap
 from ihc_quant.tissue.quality_settings import DEFAULT_QUALITY, QualitySettings
@@ -26,6 +27,7 @@ def find_causes(
     measures: MeasureRaster,
     white: White,
     settings: QualitySettings = DEFAULT_QUALITY,
+    folds: FoldChances | None = None,
 ) -> QualityMap:
     """Return the cause of each place of a slide. Pure and deterministic.
 
@@ -39,6 +41,8 @@ def find_causes(
     white : tuple of float
         White point.
     settings : QualitySettings
+    folds : FoldChances, optional
+        From the fold network; without them rules tell folds from the measures.
 
     Raises
     ------
@@ -54,8 +58,10 @@ def find_causes(
         Cause.PEN: find_pen(overview, pixel_um, white, settings),
     }
     pieces = list(_pieces_apart(on_squares, PIECES_APART_UM / measures.step_um))
+    if folds is not None:
+        found[Cause.FOLD] = likely_folds(folds, tissue.mask, pixel_um, settings)
     for cause, find in (
-        (Cause.FOLD, find_folds),
+        *(((Cause.FOLD, find_folds),) if folds is None else ()),
         (Cause.BLANK, find_blank),
         (Cause.SATURATED, find_saturated),
         (Cause.BLUR, find_blur),

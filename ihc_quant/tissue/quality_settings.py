@@ -54,6 +54,13 @@ class QualitySettings:
         Widest fold; a wider dark place is a follicle or a stained region.
     fold_longer : float
         Least length of a fold over its width.
+    fold_chance : float
+        Least chance that the fold network gives to a place of a fold. The settings above are of the rules, which tell
+        folds where the weights name no such network.
+    fold_sure : float
+        Least chance somewhere in each fold.
+    fold_chance_um2 : float
+        Smallest fold that the network tells.
     blur_ratio : float
         Peak of density at 1 to 2 µm over that at 2 to 3 µm (differences of Gaussians). A sharp edge has 1, with blur of
         2 µm 0.45. All of a blurred place lies below: half way between sharp lymph node (1.19 in the median) and blur of
@@ -115,6 +122,9 @@ class QualitySettings:
     fold_least_um2: float = 3_500.0
     fold_widest_um: float = 200.0
     fold_longer: float = 1.8
+    fold_chance: float = 0.25
+    fold_sure: float = 0.8
+    fold_chance_um2: float = 1_500.0
     blur_ratio: float = 0.78
     blur_strong: float = 0.65
     blur_least: float = 0.011
@@ -141,6 +151,8 @@ class QualitySettings:
             raise ValueError("fold_strong is not below fold_weak")
         if not self.fold_sharp < self.fold_all_sharp <= 1:
             raise ValueError("fold_sharp lies below fold_all_sharp, a share of at most 1")
+        if not self.fold_chance <= self.fold_sure <= 1:
+            raise ValueError("fold_chance is not above fold_sure, a chance of at most 1")
         if self.blur_ratio < self.blur_strong:
             raise ValueError("blur_ratio is not below blur_strong")
         if Cause.CLEAN in self.excluded:

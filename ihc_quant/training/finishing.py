@@ -5,6 +5,7 @@ once. Weights that learned from everything get theirs from the folds of the same
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,12 +14,13 @@ from typing import Any
 import torch
 
 from ihc_quant.domain.measurement_error import MeasurementError
-from ihc_quant.errors import SettingsError
+from ihc_quant.errors import SettingsError, WeightsError
 from ihc_quant.network.architecture import CellNetwork
 from ihc_quant.network.card import (
     ARCHITECTURES,
     Calibration,
     DataSource,
+    FoldsNetwork,
     Thresholds,
     WeightsCard,
     file_sha256,
@@ -204,7 +206,15 @@ def write_weights(trained: Trained, target: Path, verdict: Verdict) -> WeightsCa
         figures_of=f"{verdict.figures_of or 'these weights'}; {caution}" if caution else verdict.figures_of,
         started_from=file_sha256(start) if start.exists() else "",
         measurement=verdict.measurement,
+        folds=_folds_named_before(target.with_name(f"{target.name}.json")),
     )
     target.with_name(f"{target.name}.json").write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
     draw_reliability(card.metrics, trained.folder / "reliability.png")
     return card
+
+
+def _folds_named_before(path: Path) -> FoldsNetwork | None:
+    """Return the network for folds that the card named before: cells taught anew change nothing of it."""
+    with suppress(WeightsError):
+        return read_card(path).folds
+    return None

@@ -1,0 +1,56 @@
+"""The planes that the fold network sees, and their raster."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ihc_quant.domain.geometry import GridBox, Size
+from ihc_quant.stain.density import density_table
+from ihc_quant.tissue.fold_planes import DENSITY_STEP_OD, FOLD_STEP_PX, PLANES, PlaneRaster, fold_planes
+
+WHITE = (240.0, 236.0, 230.0)
+
+
+def test_planes_are_mean_least_and_largest_density_of_each_square() -> None:
+    rgb = np.repeat(np.repeat(np.random.default_rng(0).integers(0, 256, (16, 24, 3), np.uint8), 2, 0), 2, 1)
+    planes = fold_planes(rgb, WHITE)
+    table = np.clip(np.rint(density_table(WHITE) / DENSITY_STEP_OD), 0, 255)
+    steps = np.stack([table[channel][rgb[::2, ::2, channel]] for channel in range(3)], axis=-1)
+    squares = steps.reshape(4, 4, 6, 4, 3)
+    assert planes.shape == (4, 6, PLANES)
+    assert np.abs(planes[..., :3] - squares.mean(axis=(1, 3))).max() <= 0.5
+    assert np.array_equal(planes[..., 3:6], squares.min(axis=(1, 3)))
+    assert np.array_equal(planes[..., 6:], squares.max(axis=(1, 3)))
+
+
+def test_glass_has_no_density_and_black_the_largest_that_is_kept() -> None:
+    assert not fold_planes(np.full((16, 16, 3), 240, np.uint8), (240.0, 240.0, 240.0)).any()
+    assert (fold_planes(np.zeros((16, 16, 3), np.uint8), WHITE) == 255).all()
+
+
+@pytest.mark.parametrize("shape", [(12, 16, 3), (16, 20, 3), (0, 16, 3)])
+def test_sizes_that_are_no_multiple_of_a_square_are_refused(shape: tuple[int, int, int]) -> None:
+    with pytest.raises(ValueError, match="multiples of 8"):
+        fold_planes(np.zeros(shape, np.uint8), WHITE)
+
+
+@given(st.integers(-40, 60), st.integers(-40, 60), st.sampled_from([2, 5, 8]))
+@settings(deadline=None, max_examples=40)
+def test_windows_show_the_slide_however_it_was_tiled(y0: int, x0: int, tile: int) -> None:
+    whole = np.random.default_rng(1).integers(1, 256, (37, 43, PLANES), np.uint8)
+    extent = Size(43 * FOLD_STEP_PX, 37 * FOLD_STEP_PX)
+    raster = PlaneRaster.empty(extent)
+    margin = 3
+    padded = np.pad(whole, ((margin, tile + margin), (margin, tile + margin), (0, 0)))
+    for top in range(0, 37, tile):
+        for left in range(0, 43, tile):
+            side = tile + 2 * margin
+            core = GridBox(*(value * FOLD_STEP_PX for value in (left, top, left + tile, top + tile)))
+            raster.put(core, core.grown(margin * FOLD_STEP_PX), padded[top : top + side, left : left + side])
+    window = raster.window(y0, x0, 16)
+    expected = np.pad(whole, ((60, 60), (60, 60), (0, 0)))[y0 + 60 : y0 + 76, x0 + 60 : x0 + 76]
+    if window is None:
+        assert not expected.any()
+    else:
+        assert np.array_equal(window, expected)
