@@ -71,7 +71,25 @@ SOURCES = (
     Source("lysto", "../shared/data/labelled/lysto/images/*.png", 0.25, 3),
     Source("kidney", "../shared/data/slides/kidney-ihc-no-mpp.tif", 0.5, 1),
 )
-"""CD138, BCData and LYSTO are small: such pictures are laid side by side. The last three do not state their µm."""
+"""CD138, BCData and LYSTO are small: such pictures are laid side by side. The last three do not state their µm. Sources
+with much glass come up less often than their share says, and the kidney, a coarse overview, never: its crops hold too
+little tissue."""
+
+LICENCES = {
+    "ihc_a": "none stated (lymph node, CD3)",
+    "pair1": "none stated (lymph node, CD3 and H&E)",
+    "cmu1": "CC0 (OpenSlide test data, CMU-1)",
+    "os2": "CC BY 4.0 (OpenSlide test data, OS-2)",
+    "os1": "CC BY 4.0 (OpenSlide test data, OS-1)",
+    "cd138": "none stated (STTARR plasma-cell-detection)",
+    "bcdata": "none stated (BCData sample)",
+    "painted": "this project's own painter",
+    "epidermis": "none stated (four strips of epidermis)",
+    "jp2k": "none stated (OpenSlide test data, one H&E slide)",
+    "lysto": "none stated (LYSTO copy)",
+    "kidney": "none stated (kidney, IHC)",
+}
+"""Of each group of sources."""
 
 OPEN_GROUPS = ("cmu1", "os1", "os2", "painted")
 """Groups whose licence is open: what is learned from these alone may be used freely."""

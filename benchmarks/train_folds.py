@@ -23,7 +23,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from fold_lessons import OPEN_GROUPS, SOURCES, STEP_UM, Lesson, drawn
+from fold_lessons import LICENCES, OPEN_GROUPS, SOURCES, STEP_UM, Lesson, drawn
 from material import PROJECT
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -57,22 +57,6 @@ LIMITS = {
     "least_um2": 1500,
     "note": "least chance in a fold, least chance somewhere in it, smallest fold; chosen on the tuning nodes",
 }
-
-LICENCES = {
-    "ihc_a": "none stated (lymph node, CD3)",
-    "pair1": "none stated (lymph node, CD3 and H&E)",
-    "cmu1": "CC0 (OpenSlide test data, CMU-1)",
-    "os2": "CC BY 4.0 (OpenSlide test data, OS-2)",
-    "os1": "CC BY 4.0 (OpenSlide test data, OS-1)",
-    "cd138": "none stated (STTARR plasma-cell-detection)",
-    "bcdata": "none stated (BCData sample)",
-    "painted": "this project's own painter",
-    "epidermis": "none stated (four strips of epidermis)",
-    "jp2k": "none stated (OpenSlide test data, one H&E slide)",
-    "lysto": "none stated (LYSTO copy)",
-    "kidney": "none stated (kidney, IHC)",
-}
-"""Of each group of sources."""
 
 RESEARCH_ONLY = "Research use only: learned in part from pictures that state no licence"
 FREE = "Free: learned from CC0 and CC BY 4.0 pictures and this project's own alone; see sources for whom to name"
@@ -275,8 +259,8 @@ def main() -> None:
     """Draw lessons, teach every member and write tensors and card."""
     parser = argparse.ArgumentParser(description="Teach the network that tells folds.")
     parser.add_argument("--name", help='of the network (default "default", or "open")')
-    parser.add_argument("--lessons", type=int, default=2400)
-    parser.add_argument("--steps", type=int, default=1000, help="of each member (default 1000)")
+    parser.add_argument("--lessons", type=int, default=1800)
+    parser.add_argument("--steps", type=int, default=900, help="of each member (default 900)")
     parser.add_argument("--seeds", type=_whole_numbers, default=(0, 1, 2), help="one a member (default 0,1,2)")
     parser.add_argument("--open", action="store_true", help="learn from pictures of an open licence alone")
     parser.add_argument("--processes", type=int, default=2, help="that draw lessons (default 2)")
