@@ -1,6 +1,7 @@
 """Quality control on artefacts painted onto real lymph node, by area; clean tissue lost; pictures of real artefacts.
 
-    python benchmarks/quality.py [--variants N] [--set tuning|judged|all] [--only KIND] [--pictures DIR]
+    python benchmarks/quality.py [--variants N] [--set tuning|judged|all] [--only KIND] [--weights NAME]
+        [--pictures FOLDER]
 
 Thresholds were chosen on the pictures and seeds of ``tuning``; ``judged`` holds other pictures and other seeds.
 Overviews of 2, 4 and 8 µm take turns. Pen is judged on glass and tissue, the rest on tissue. Recall and precision are
@@ -49,8 +50,8 @@ from ihc_quant.tissue.tile_measures import STEP_PX, MeasureRaster, measure_tile
 NODES = SHARED_DATA / "unlabelled" / "lymphnode_cd3"
 SETS = {"tuning": (("ihc_a.png", "pair1_cd3.png"), 0), "judged": (("ihc_b.png", "pair2_cd3.png"), 2000)}
 """Pictures and first seed of each set."""
-FOLD_SEEDS = {"tuning": 0, "judged": 10000}
-"""First seed of folds: those from 2000, 5000, 6000 and 9000 were judged while something was still chosen."""
+FOLD_SEEDS = {"tuning": 0, "judged": 30000}
+"""First seed of folds: those from 2000, 5000, 6000, 9000, 10000 and 20000 were judged while something was still chosen."""
 OVERVIEWS_UM = (2.0, 4.0, 8.0)
 TILE_PX, MARGIN_PX = 1024, 48
 COLOURS = {

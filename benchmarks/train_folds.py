@@ -52,8 +52,8 @@ AVERAGED = 0.995
 """Share of the averaged weights that a step leaves as they are, once there were enough steps."""
 
 LIMITS = {
-    "least": 0.25,
-    "sure": 0.8,
+    "least": 0.3,
+    "sure": 0.75,
     "least_um2": 1500,
     "note": "least chance in a fold, least chance somewhere in it, smallest fold; chosen on the tuning nodes",
 }

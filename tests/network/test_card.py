@@ -245,3 +245,19 @@ def test_shipped_weights_were_tested_on_patients_they_never_saw(path: Path) -> N
         assert all(parts.values())
     sources = {source.name for source in card.sources}
     assert {group.split("/")[0] for group in set.union(*parts.values(), *folds)} <= sources
+
+
+@pytest.mark.skipif(not SHIPPED, reason="no weights are shipped here")
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_open_weights_name_no_network_that_learned_under_other_terms(path: Path) -> None:
+    card = read_card(path)
+    if card.folds is None:
+        assert card.name == "open"
+        return
+    stated = json.loads((path.parent / "folds" / f"{card.folds.name}.json").read_text(encoding="utf-8"))
+    assert (
+        stated["sha256"] == card.folds.sha256 == file_sha256(path.parent / "folds" / f"{card.folds.name}.safetensors")
+    )
+    assert stated["licence"].startswith("Research use only")
+    assert card.licence.startswith("Research use only")
+    assert {source["name"] for source in stated["sources"]}.isdisjoint({"deepliif", "pd1_tma"})
