@@ -261,7 +261,7 @@ def main() -> None:
     parser.add_argument("--name", help='of the network (default "default", or "open")')
     parser.add_argument("--lessons", type=int, default=1800)
     parser.add_argument("--steps", type=int, default=900, help="of each member (default 900)")
-    parser.add_argument("--seeds", type=_whole_numbers, default=(0, 1, 2), help="one a member (default 0,1,2)")
+    parser.add_argument("--seeds", type=_whole_numbers, default=(0, 1), help="one a member (default 0,1)")
     parser.add_argument("--open", action="store_true", help="learn from pictures of an open licence alone")
     parser.add_argument("--processes", type=int, default=2, help="that draw lessons (default 2)")
     parser.add_argument("--threads", type=int, default=2, help="that teach (default 2)")

@@ -20,7 +20,7 @@ from ihc_quant.tissue.fold_planes import DENSITY_STEP_OD, FOLD_STEP_PX, PLANES, 
 
 FOLDS_FOLDER = WEIGHTS_FOLDER / "folds"
 
-CORE, MARGIN = 384, 64
+CORE, MARGIN = 448, 64
 """Squares of a window that are kept, and those around them, farther than the network sees; a slide is judged window by
 window, so memory does not grow with it."""
 
@@ -68,7 +68,7 @@ class FoldNetwork:
         return FoldChances(values, pixel_um * FOLD_STEP_PX)
 
     def chance(self, window: NDArray[np.uint8]) -> Floats:
-        """Return the chance of each square of one window, uint8 (512, 512, 9) to float32 (512, 512)."""
+        """Return the chance of each square of one window, uint8 (576, 576, 9) to float32 (576, 576)."""
         return np.asarray(self._request.infer([window[np.newaxis]])[0][0, 0], np.float32)
 
 
