@@ -53,7 +53,7 @@ class FoldNetwork:
             hint.inference_precision(): openvino.Type.f32,
         }
         graph = openvino.Model([chance], [planes], "folds")
-        self._request = openvino.Core().compile_model(graph, "CPU", options).create_infer_request()
+        self._compiled = openvino.Core().compile_model(graph, "CPU", options)
 
     def chances(self, planes: PlaneRaster, pixel_um: float) -> FoldChances:
         """Return the chance of a fold for each square of a slide; squares without tissue near have none."""
@@ -69,7 +69,8 @@ class FoldNetwork:
 
     def chance(self, window: NDArray[np.uint8]) -> Floats:
         """Return the chance of each square of one window, uint8 (576, 576, 9) to float32 (576, 576)."""
-        return np.asarray(self._request.infer([window[np.newaxis]])[0][0, 0], np.float32)
+        # A request of its own: slides side by side in one process share this network.
+        return np.asarray(self._compiled.create_infer_request().infer([window[np.newaxis]])[0][0, 0], np.float32)
 
 
 class _Layers:
