@@ -32,6 +32,7 @@ from torch.nn import functional
 from ihc_quant.network.card import WEIGHTS_FOLDER
 from ihc_quant.network.weights import Arrays, load_arrays, save_arrays
 from ihc_quant.tissue.fold_planes import DENSITY_STEP_OD, PLANES
+from ihc_quant.tissue.quality_settings import DEFAULT_QUALITY
 
 LESSONS_FOLDER = PROJECT / "runs" / "fold-lessons"
 MEMBERS_FOLDER = PROJECT / "runs" / "fold-networks"
@@ -52,9 +53,9 @@ AVERAGED = 0.995
 """Share of the averaged weights that a step leaves as they are, once there were enough steps."""
 
 LIMITS = {
-    "least": 0.3,
-    "sure": 0.75,
-    "least_um2": 1500,
+    "least": DEFAULT_QUALITY.fold_chance,
+    "sure": DEFAULT_QUALITY.fold_sure,
+    "least_um2": DEFAULT_QUALITY.fold_chance_um2,
     "note": "least chance in a fold, least chance somewhere in it, smallest fold; chosen on the tuning nodes",
 }
 
