@@ -24,8 +24,7 @@ from ihc_quant.errors import IhcQuantError, SettingsError
 from ihc_quant.network.architecture import MAP_NAMES, CellNetwork, normalise
 from ihc_quant.network.card import ARCHITECTURES, Architecture, WeightsCard
 from ihc_quant.training.assessment import quick_scores
-from ihc_quant.training.augmentation import AugmentationRanges
-from ihc_quant.training.batches import Batch, BatchDrawer
+from ihc_quant.training.batches import EXACTLY, Batch, BatchDrawer
 from ihc_quant.training.collection import Collection, Sources, SplitPlan, held_out_counts
 from ihc_quant.training.counted import add_count_targets
 from ihc_quant.training.figures import summary_of
@@ -76,6 +75,7 @@ class Settings:
     he_slide: str = "slides/no-mpp-jpeg2000.svs"  # an H&E slide in the data folder, at 0.5 µm per pixel; "" for none
     painted_fields: int = 320  # painted images to draw from
     painted_px: int = 320  # their side
+    painted_exactly: bool = False  # their cells weigh more, brown that is no cell most, and stains become fainter
     on_positive: float = 0.5  # share of crops placed around a positive cell, where there is one
     rate: float = 3e-3  # highest learning rate, reached after the warm-up
     warm_up: int = 100  # steps of linear warm-up; a cosine to zero follows
@@ -169,9 +169,9 @@ def batches_of(settings: Settings, split: Split) -> BatchDrawer:
         shares=settings.shares(),
         size_px=settings.size_px,
         pixel_um=settings.pixel_um,
-        ranges=AugmentationRanges(),
         on_positive=settings.on_positive,
         seed=settings.seed,
+        handling={"painted": EXACTLY} if settings.painted_exactly else {},
     )
 
 

@@ -159,7 +159,10 @@ def test_every_setting_is_a_flag_with_its_default() -> None:
     ("flags", "words"),
     [
         (["--fold", "5"], "--fold must be one of 0, 1, 2, 3, 4 or all, not 5"),
-        (["--encoder", "resnet"], "--encoder must be one of plain, efficientnet_lite0, not resnet"),
+        (
+            ["--encoder", "resnet"],
+            "--encoder must be one of plain, efficientnet_lite0, efficientnet_lite0_deep, not",
+        ),
         (["--precision", "half"], "--precision must be one of auto, float32, bfloat16"),
         (["--patience", "-1"], "--patience"),
         (["--laboratory-share", "2"], "--laboratory"),
@@ -301,8 +304,8 @@ def test_training_can_start_from_an_encoder_that_was_taught_elsewhere(split: Spl
     state = train.first_state(settings, tmp_path)
     given = load_arrays(ENCODER)
     learned = {name for name in state.network.state_dict() if name.startswith("encoder.") and "num_batches" not in name}
-    assert set(given) == learned
-    assert all((state.network.state_dict()[name].numpy() == array).all() for name, array in given.items())
+    assert all((state.network.state_dict()[name].numpy() == given[name]).all() for name in learned)
+    assert {name.split(".")[1] for name in set(given) - learned} == {"3"}  # the level that this network lacks
     chance = train.first_state(replace(settings, start=""), tmp_path)
     assert torch.equal(state.network.head.weight, chance.network.head.weight)
     train.train(settings, split, tmp_path)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ihc_quant.network.card import Architecture
-from ihc_quant.network.inverted_residuals import LARGEST, LEVELS, STEM_CHANNELS, Residual
+from ihc_quant.network.inverted_residuals import LARGEST, STEM_CHANNELS, Residual, levels_of
 
 MAP_NAMES: tuple[str, str, str] = ("centre", "extent", "positivity")
 """The maps, in the order of the head's channels."""
@@ -52,8 +52,17 @@ class InvertedResidual(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return features, with those given added where the shape is the same."""
-        made: Tensor = self.narrow(self.each(self.widen(features)))
+        made: Tensor = self.narrow(self._each(self.widen(features)))
         return features + made if self.adds else made
+
+    def _each(self, wide: Tensor) -> Tensor:
+        """Return each channel convolved; in float32 while a processor learns, as bfloat16 is slower there backwards."""
+        if wide.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+            with torch.autocast("cpu", enabled=False):
+                wide = self.each(wide.float())
+        else:
+            wide = self.each(wide)
+        return wide
 
 
 def plain_encoder(architecture: Architecture) -> nn.ModuleList:
@@ -70,7 +79,7 @@ def plain_encoder(architecture: Architecture) -> nn.ModuleList:
 def residual_encoder(architecture: Architecture) -> nn.ModuleList:
     """Return levels of inverted residuals; the first begins with a convolution of folded pixels."""
     stem = BoundedBlock(nn.Conv2d(3 * architecture.fold**2, STEM_CHANNELS, 3, padding=1, bias=False))
-    levels = [[InvertedResidual(shape) for shape in level] for level in LEVELS]
+    levels = [[InvertedResidual(shape) for shape in level] for level in levels_of(architecture.encoder_blocks)]
     finest, *coarser = (nn.Sequential(*level) for level in levels)
     return nn.ModuleList([nn.Sequential(stem, *finest), *coarser])
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ihc_quant.domain.measurement_error import MeasurementError as MeasurementError
 from ihc_quant.errors import WeightsError
-from ihc_quant.network.inverted_residuals import NUMBERS, WIDTHS
+from ihc_quant.network.inverted_residuals import widths_of
 
 WEIGHTS_FOLDER = Path(__file__).resolve().parents[2] / "weights"
 """Where the shipped weights lie."""
@@ -36,7 +36,8 @@ class Architecture(CardPart):
     fold : int
         Pixels folded into channels along each axis before the first level.
     encoder : str
-        "plain" convolutions, or "efficientnet_lite0": the ``inverted_residuals``, whose widths and numbers are theirs.
+        "plain" convolutions, or "efficientnet_lite0": the first ``inverted_residuals`` of each level, whose widths are
+        theirs.
     """
 
     widths: tuple[int, ...] = (16, 32, 64, 96)
@@ -52,14 +53,16 @@ class Architecture(CardPart):
             raise ValueError(f"an architecture of {levels} levels needs as many encoder and one fewer decoder entries")
         if min(*self.widths, self.fold) < 1 or min(*self.encoder_blocks, *self.decoder_blocks) < 0:
             raise ValueError("widths and fold are positive, numbers of blocks are not negative")
-        if self.encoder == "efficientnet_lite0" and (self.widths, self.encoder_blocks) != (WIDTHS, NUMBERS):
-            raise ValueError(f"an architecture with this encoder has widths {WIDTHS} and encoder blocks {NUMBERS}")
+        if self.encoder == "efficientnet_lite0" and self.widths != widths_of(self.encoder_blocks):
+            raise ValueError(f"an architecture with this encoder has widths {widths_of(self.encoder_blocks)}")
         return self
 
     @property
     def margin_px(self) -> int:
         """Least margin of a tile, in pixels; a network that sees farther needs more (``benchmarks/tiling.py``)."""
-        return 32 if self.encoder == "plain" else 112
+        if self.encoder == "plain":
+            return 32
+        return 48 if len(self.widths) < 4 else 112
 
     @property
     def stride_px(self) -> int:
@@ -70,7 +73,13 @@ class Architecture(CardPart):
 ARCHITECTURES: dict[str, Architecture] = {
     "plain": Architecture(),
     "efficientnet_lite0": Architecture(
-        widths=WIDTHS, encoder_blocks=NUMBERS, decoder_blocks=(2, 1, 1), encoder="efficientnet_lite0"
+        widths=widths_of((1, 2, 2)), encoder_blocks=(1, 2, 2), decoder_blocks=(2, 1), encoder="efficientnet_lite0"
+    ),
+    "efficientnet_lite0_deep": Architecture(
+        widths=widths_of((1, 2, 2, 6)),
+        encoder_blocks=(1, 2, 2, 6),
+        decoder_blocks=(2, 1, 1),
+        encoder="efficientnet_lite0",
     ),
 }
 """What ``train.py`` makes, by the name of the encoder."""

@@ -1,4 +1,4 @@
-"""The inverted residuals of EfficientNet-Lite0 (Google 2020, after Tan and Le 2019), less the coarsest level.
+"""The inverted residuals of EfficientNet-Lite0 (Google 2020, after Tan and Le 2019), less the coarsest levels.
 
 Each widens its channels, convolves every channel by itself and narrows them again. Torch, OpenVINO's graph and the
 ranges of integers are all built from the table below.
@@ -58,7 +58,21 @@ LEVELS: tuple[tuple[Residual, ...], ...] = (
 )
 """Of each level of the encoder, the finest (two pixels) first."""
 
-WIDTHS = tuple(level[-1].made for level in LEVELS)
-"""Channels that each level hands on."""
-NUMBERS = tuple(len(level) for level in LEVELS)
-"""Inverted residuals of each level."""
+
+def levels_of(numbers: tuple[int, ...]) -> tuple[tuple[Residual, ...], ...]:
+    """Return so many levels, finest first, and of each so many inverted residuals.
+
+    Raises
+    ------
+    ValueError
+        Where the table holds fewer, or a level would be empty.
+    """
+    most = tuple(len(level) for level in LEVELS)
+    if len(numbers) > len(most) or any(not 0 < number <= limit for number, limit in zip(numbers, most, strict=False)):
+        raise ValueError(f"levels of such an architecture have 1 to {most} inverted residuals, not {numbers}")
+    return tuple(level[:number] for number, level in zip(numbers, LEVELS, strict=False))
+
+
+def widths_of(numbers: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the channels that each of these levels hands on."""
+    return tuple(level[-1].made for level in levels_of(numbers))

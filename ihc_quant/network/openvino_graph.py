@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from openvino import opset13 as ops
 
 from ihc_quant.network.card import Architecture, Calibration
-from ihc_quant.network.inverted_residuals import LARGEST, LEVELS, Residual
+from ihc_quant.network.inverted_residuals import LARGEST, Residual, levels_of
 from ihc_quant.network.quantisation import Range, activation_ranges, weight_limits
 
 NORMALISATION_EPSILON = 1e-5
@@ -93,7 +93,7 @@ class _Network:
     def _residual_levels(self, features: Any) -> Iterator[Any]:
         """Yield what each level of inverted residuals makes."""
         features = self._bounded(features, "encoder.0.0")
-        for level, residuals in enumerate(LEVELS):
+        for level, residuals in enumerate(levels_of(self._architecture.encoder_blocks)):
             for number, shape in enumerate(residuals, start=level == 0):
                 features = self._residual(features, f"encoder.{level}.{number}", shape)
             yield features

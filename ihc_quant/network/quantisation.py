@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.special import erf
 
 from ihc_quant.network.card import Architecture
-from ihc_quant.network.inverted_residuals import LARGEST, LEVELS
+from ihc_quant.network.inverted_residuals import LARGEST, levels_of
 
 Tensors = Mapping[str, NDArray[np.float32]]
 
@@ -74,10 +74,10 @@ def _plain_levels(tensors: Tensors, architecture: Architecture, ranges: dict[str
         yield mean, variance
 
 
-def _residual_levels(tensors: Tensors, _architecture: Architecture, ranges: dict[str, Range]) -> Iterator[Moments]:
+def _residual_levels(tensors: Tensors, architecture: Architecture, ranges: dict[str, Range]) -> Iterator[Moments]:
     """Yield mean and variance of what each level of inverted residuals makes, and note the ranges."""
     ranges["encoder.0.0"], mean, variance = _rectified(tensors, "encoder.0.0", LARGEST)
-    for level, residuals in enumerate(LEVELS):
+    for level, residuals in enumerate(levels_of(architecture.encoder_blocks)):
         for number, shape in enumerate(residuals, start=level == 0):
             name = f"encoder.{level}.{number}"
             for part in ("widen", "each") if shape.times > 1 else ("each",):

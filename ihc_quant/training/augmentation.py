@@ -76,6 +76,11 @@ class AugmentationRanges:
     eosin_share: float = 0.04
 
 
+VARIED = AugmentationRanges()
+FAINTER = AugmentationRanges(chromogen_low=0.5, chromogen_high=1.7)
+"""Of painted images, whose faint cells are known to be positive: people's marks show least of a weak stain."""
+
+
 def augmented_crop(
     field: TrainingField, size_px: int, ranges: AugmentationRanges, rng: np.random.Generator, *, on_positive: float
 ) -> TrainingField:

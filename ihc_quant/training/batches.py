@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ihc_quant.training.augmentation import AugmentationRanges, augmented_crop
+from ihc_quant.training.augmentation import FAINTER, VARIED, AugmentationRanges, augmented_crop
 from ihc_quant.training.field import TrainingField
-from ihc_quant.training.targets import targets_of
+from ihc_quant.training.targets import EXACT, MARKED, Emphasis, targets_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,6 +33,18 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
+class Handling:
+    """How images of a source are varied, and how much their marks weigh."""
+
+    ranges: AugmentationRanges = VARIED
+    emphasis: Emphasis = MARKED
+
+
+EXACTLY = Handling(FAINTER, EXACT)
+"""Of painted images that are to teach what people's marks show least of."""
+
+
+@dataclass(frozen=True, slots=True)
 class BatchDrawer:
     """Draws batches.
 
@@ -46,19 +58,20 @@ class BatchDrawer:
         Side of an image.
     pixel_um : float
         The network's pixel size.
-    ranges : AugmentationRanges
     on_positive : float
         Probability of placing a crop around a positive cell.
     seed : int
+    handling : mapping of str to Handling
+        Of sources that are not handled like marks of people.
     """
 
     pools: Mapping[str, Sequence[TrainingField]]
     shares: Mapping[str, int]
     size_px: int
     pixel_um: float
-    ranges: AugmentationRanges
     on_positive: float
     seed: int
+    handling: Mapping[str, Handling] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         empty = [source for source, count in self.shares.items() if count and not self.pools[source]]
@@ -68,12 +81,14 @@ class BatchDrawer:
     def draw(self, step: int) -> Batch:
         """Return the batch of a step."""
         rng = np.random.default_rng([self.seed, step])
-        crops = []
+        crops, targets = [], []
         for source, count in self.shares.items():
+            handling = self.handling.get(source, Handling())
             for _ in range(count):
-                field = self.pools[source][int(rng.integers(len(self.pools[source])))]
-                crops.append(augmented_crop(field, self.size_px, self.ranges, rng, on_positive=self.on_positive))
-        targets = [targets_of(crop, self.pixel_um) for crop in crops]
+                whole = self.pools[source][int(rng.integers(len(self.pools[source])))]
+                crop = augmented_crop(whole, self.size_px, handling.ranges, rng, on_positive=self.on_positive)
+                crops.append(crop)
+                targets.append(targets_of(crop, self.pixel_um, handling.emphasis))
         return Batch(
             np.stack([crop.rgb for crop in crops]),
             np.stack([target.values for target in targets]),

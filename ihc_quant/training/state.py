@@ -111,7 +111,8 @@ def keep_start(weights: str, folder: Path) -> None:
 def start_from(network: CellNetwork, weights: str, folder: Path) -> None:
     """Give a network the weights to start from, which are kept beside the run, see ``keep_start``.
 
-    Of weights that are those of an encoder alone, the rest of the network begins by chance.
+    Of weights that are those of an encoder alone, what the network lacks is left out, and the rest of it begins by
+    chance.
 
     Raises
     ------
@@ -129,7 +130,7 @@ def start_from(network: CellNetwork, weights: str, folder: Path) -> None:
         other = {
             name: tensor for name, tensor in state.items() if not name.startswith(ENCODER) or name.endswith(COUNTER)
         }
-        tensors = other | tensors
+        tensors = other | {name: tensor for name, tensor in tensors.items() if name in state}
     try:
         network.load_state_dict(tensors)
     except RuntimeError as error:

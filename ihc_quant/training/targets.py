@@ -6,6 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from ihc_quant.stain.density import optical_density
 from ihc_quant.training.field import UNKNOWN, TrainingField
 
 CENTRE_SIGMA_UM = 1.7
@@ -20,11 +21,43 @@ OUTSIDE_RADIUS_UM = 5.5
 """… and those farther than this from every mark are not, as every cell was marked. What lies between, where the outline
 runs, is not known. So the extent map learns whether a cell is there even from marks that scatter by a µm or two and
 from sheets of cells whose middles cannot be told, where no peak of the centre map can be high."""
-POSITIVE_WEIGHT = 2.0
-"""Weight of centre and extent within a nucleus' radius of the marks of positive cells, which are fewer and whose nuclei
-are hidden under chromogen."""
+BROWN_FROM_UM = 3.0
+"""Brown that lies farther than this from every mark is no cell's."""
+BROWN_OD = (0.03, 0.18)
+"""Density of blue over that of red at which a place begins to be brown, and at which it fully is."""
 REACH_UM = 8.0
 """Farther from every mark a pixel is plain background; the peak has fallen below a thousandth there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Emphasis:
+    """How much marks of a source weigh, against 1 for places without any.
+
+    Attributes
+    ----------
+    positive, negative : float
+        Centre and extent within a nucleus' radius of a mark. Positive cells are fewer and their nuclei are hidden under
+        chromogen.
+    call : float
+        The call of a cell.
+    brown : float
+        Added to the weight of centre and extent on brown that is no nucleus: caps of positive cells whose nucleus lies
+        in another section, rims, pigment.
+    outlines : bool
+        Whether outlines weigh like marks, as every cell's is known; otherwise all that is known of extent weighs 1.
+    """
+
+    positive: float = 2.0
+    negative: float = 1.0
+    call: float = 1.0
+    brown: float = 0.0
+    outlines: bool = False
+
+
+MARKED = Emphasis()
+"""Of marks that people made."""
+EXACT = Emphasis(positive=2.5, negative=2.0, call=2.0, brown=6.0, outlines=True)
+"""Of painted images, whose truth has no error: all that a reader could see is a cell, and nothing else."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,7 +75,7 @@ class Targets:
     weights: NDArray[np.float32]
 
 
-def targets_of(field: TrainingField, pixel_um: float) -> Targets:
+def targets_of(field: TrainingField, pixel_um: float, emphasis: Emphasis = MARKED) -> Targets:
     """Return the targets of a field."""
     shape = field.rgb.shape[:2]
     values = np.zeros((3, *shape), np.float32)
@@ -50,10 +83,10 @@ def targets_of(field: TrainingField, pixel_um: float) -> Targets:
     if field.no_marker:
         weights[2] = 1
     if field.points_px is not None:
-        _mark(field, field.points_px, pixel_um, values, weights)
+        _mark(field, field.points_px, pixel_um, emphasis, values, weights)
     if field.labels is not None:
         values[1] = field.labels > 0
-        weights[1] = field.valid
+        weights[1] = weights[0] if emphasis.outlines else field.valid
     return Targets(values, weights)
 
 
@@ -61,6 +94,7 @@ def _mark(
     field: TrainingField,
     points_px: NDArray[np.float64],
     pixel_um: float,
+    emphasis: Emphasis,
     values: NDArray[np.float32],
     weights: NDArray[np.float32],
 ) -> None:
@@ -69,13 +103,25 @@ def _mark(
     square_um = square_px * np.float32(pixel_um**2)
     calls = np.append(field.calls, UNKNOWN)[nearest]  # -1, where no mark is near, takes the last
     nucleus = square_um <= NUCLEUS_RADIUS_UM**2
-    importance = np.where((calls == 1) & nucleus, np.float32(POSITIVE_WEIGHT), np.float32(1)) * field.valid
+    weighed = np.where(calls == 1, np.float32(emphasis.positive), np.float32(emphasis.negative))
+    importance = np.where(nucleus, weighed, np.float32(1))
+    if emphasis.brown:
+        importance *= 1 + np.float32(emphasis.brown) * _brown(field.rgb) * (square_um > BROWN_FROM_UM**2)
+    importance *= field.valid
     values[0] = np.exp(-0.5 / CENTRE_SIGMA_UM**2 * square_um)
     weights[0] = importance
     values[1] = nucleus
     weights[1] = importance * (nucleus | (square_um > OUTSIDE_RADIUS_UM**2))
     values[2] = calls == 1
-    weights[2] = np.maximum(weights[2], (square_um <= CALL_RADIUS_UM**2) & (calls != UNKNOWN) & field.valid)
+    called = (square_um <= CALL_RADIUS_UM**2) & (calls != UNKNOWN) & field.valid
+    weights[2] = np.maximum(weights[2], np.float32(emphasis.call) * called)
+
+
+def _brown(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return how brown each pixel is, 0 to 1, whatever the stain vectors: hematoxylin takes more red than blue."""
+    low, high = BROWN_OD
+    density = optical_density(rgb)
+    return np.asarray(np.clip((density[..., 2] - density[..., 0] - low) / (high - low), 0, 1), np.float32)
 
 
 @njit(nogil=True, cache=True)

@@ -227,7 +227,7 @@ def test_a_network_that_sees_farther_gets_a_wider_margin(
     tiny_slide: Path, score: Any, painted_predictor: Any, tmp_path: Path, margin_px: int, used_px: int
 ) -> None:
     farther = Blind(painted_predictor)
-    farther.card = farther.card.model_copy(update={"architecture": ARCHITECTURES["efficientnet_lite0"]})
+    farther.card = farther.card.model_copy(update={"architecture": ARCHITECTURES["efficientnet_lite0_deep"]})
     run = score(tiny_slide, tmp_path, predictor=farther, margin_px=margin_px)
     assert run.folder is not None, run.error
     assert read_slide_json(run.folder)[1].margin_px == used_px

@@ -20,6 +20,7 @@ SHAPES = [
     Architecture(widths=(8, 8), encoder_blocks=(0, 1), decoder_blocks=(2,), fold=1),
     Architecture(widths=(6, 8, 10, 12), encoder_blocks=(1, 0, 2, 1), decoder_blocks=(0, 1, 2), fold=4),
     MADE["efficientnet_lite0"],
+    MADE["efficientnet_lite0_deep"],
 ]
 
 
@@ -46,7 +47,7 @@ def logits_of(network: nn.Module, rgb: NDArray[np.uint8]) -> NDArray[np.float32]
         return np.asarray(network(normalise(torch.from_numpy(np.ascontiguousarray(rgb))[None]))[0].numpy(), np.float32)
 
 
-@pytest.mark.parametrize("architecture", SHAPES, ids=lambda each: f"{each.encoder}-fold{each.fold}")
+@pytest.mark.parametrize("architecture", SHAPES, ids=lambda each: f"{each.encoder}-{len(each.widths)}-fold{each.fold}")
 @given(rows=st.integers(1, 4), columns=st.integers(1, 4))
 @settings(max_examples=6, deadline=None)
 def test_each_pixel_gets_an_answer_in_each_map(architecture: Architecture, rows: int, columns: int) -> None:
@@ -84,9 +85,9 @@ def test_a_tile_cut_from_a_larger_image_gets_the_same_maps_away_from_its_border(
 
 
 def test_what_sees_farther_asks_for_a_wider_margin() -> None:
-    plain, residual = (MADE[name].margin_px for name in ("plain", "efficientnet_lite0"))
-    assert 30 < plain < residual
-    assert residual % MADE["efficientnet_lite0"].stride_px == 0
+    plain, shallow, deep = (MADE[name].margin_px for name in ("plain", "efficientnet_lite0", "efficientnet_lite0_deep"))
+    assert 30 < plain < shallow < deep
+    assert deep % MADE["efficientnet_lite0_deep"].stride_px == 0
 
 
 def test_moving_the_image_by_the_stride_moves_the_maps() -> None:
@@ -141,6 +142,12 @@ def test_calibration_touches_the_positivity_alone() -> None:
         {"widths": (8, 8), "encoder_blocks": (1, -1), "decoder_blocks": (1,)},
         {"fold": 0},
         {"encoder": "efficientnet_lite0"},  # with the widths of the other one
+        {
+            "encoder": "efficientnet_lite0",
+            "widths": (16, 24, 40),
+            "encoder_blocks": (1, 2, 3),
+            "decoder_blocks": (1, 1),
+        },
     ],
 )
 def test_an_impossible_architecture_is_refused(wrong: dict[str, tuple[int, ...]]) -> None:

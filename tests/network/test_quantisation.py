@@ -59,7 +59,7 @@ def test_every_activation_that_a_convolution_takes_has_a_range(
 def test_every_activation_within_inverted_residuals_has_a_range(
     write_weights: Callable[[Architecture], Path],
 ) -> None:
-    architecture = ARCHITECTURES["efficientnet_lite0"]
+    architecture = ARCHITECTURES["efficientnet_lite0_deep"]
     ranges = activation_ranges(load_weights(write_weights(architecture)).floats(), architecture)
     parts = {name.rpartition(".")[2] for name in ranges if name.startswith("encoder.2.1.")}
     assert parts == {"widen", "each"}

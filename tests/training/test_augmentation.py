@@ -16,7 +16,7 @@ from ihc_quant.training.augmentation import (
     crop_matrix,
     restained,
 )
-from ihc_quant.training.batches import BatchDrawer
+from ihc_quant.training.batches import EXACTLY, BatchDrawer, Handling
 from ihc_quant.training.field import UNKNOWN, TrainingField
 
 MakeField = Callable[..., TrainingField]
@@ -171,7 +171,7 @@ def test_more_stain_is_darker(make_field: MakeField) -> None:
 
 def drawer_of(make_field: MakeField, seed: int = 1) -> BatchDrawer:
     pools = {"painted": [make_field("painted", str(n), n) for n in range(3)], "he": [], "cd138": [make_field("cd138")]}
-    return BatchDrawer(pools, {"painted": 2, "he": 0, "cd138": 1}, 32, 0.5, RANGES, 0.5, seed)
+    return BatchDrawer(pools, {"painted": 2, "he": 0, "cd138": 1}, 32, 0.5, 0.5, seed)
 
 
 def test_a_step_has_its_batch_whenever_it_is_drawn(make_field: MakeField) -> None:
@@ -195,7 +195,23 @@ def test_batches_drawn_ahead_come_in_order(make_field: MakeField, first: int, la
         assert batch.rgb.tobytes() == drawer.draw(step).rgb.tobytes()
 
 
+def test_a_source_may_be_varied_otherwise(make_field: MakeField) -> None:
+    drawer = drawer_of(make_field)
+    dark = Handling(replace(RANGES, white_low=0.3, white_high=0.3))
+    both, paler = replace(drawer, handling={"painted": dark}).draw(3), drawer.draw(3)
+    assert both.rgb[:2].mean() < 0.6 * paler.rgb[:2].mean()  # the two painted ones
+    assert both.rgb[2].tobytes() == paler.rgb[2].tobytes()
+
+
+def test_painted_images_may_weigh_more(make_field: MakeField) -> None:
+    drawer = drawer_of(make_field)
+    more, as_marks = replace(drawer, handling={"painted": EXACTLY}).draw(3), drawer.draw(3)
+    assert (more.weights[:2] >= as_marks.weights[:2]).all()
+    assert more.weights[:2].sum() > 1.2 * as_marks.weights[:2].sum()
+    assert more.weights[2].tobytes() == as_marks.weights[2].tobytes()
+
+
 def test_a_batch_from_nothing_is_refused(make_field: MakeField) -> None:
     for shares in ({"he": 1}, {"he": 0}):
         with pytest.raises(ValueError, match="images to draw from"):
-            BatchDrawer({"he": []}, shares, 32, 0.5, RANGES, 0.5, 1)
+            BatchDrawer({"he": []}, shares, 32, 0.5, 0.5, 1)

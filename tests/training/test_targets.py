@@ -10,11 +10,13 @@ import torch
 from ihc_quant.training.field import UNKNOWN, TrainingField
 from ihc_quant.training.losses import map_losses
 from ihc_quant.training.targets import (
+    BROWN_FROM_UM,
     CALL_RADIUS_UM,
     CENTRE_SIGMA_UM,
+    EXACT,
+    MARKED,
     NUCLEUS_RADIUS_UM,
     OUTSIDE_RADIUS_UM,
-    POSITIVE_WEIGHT,
     targets_of,
 )
 
@@ -81,7 +83,7 @@ def test_outlines_teach_only_where_they_are_known(make_field: MakeField) -> None
     assert np.array_equal(targets_of(field, 0.5).values[1] == 1, field.labels > 0)
 
 
-@pytest.mark.parametrize(("call", "importance"), [(0, 1.0), (1, POSITIVE_WEIGHT), (UNKNOWN, 1.0)])
+@pytest.mark.parametrize(("call", "importance"), [(0, 1.0), (1, MARKED.positive), (UNKNOWN, 1.0)])
 def test_a_mark_teaches_that_a_nucleus_is_there_and_nothing_of_its_outline(call: int, importance: float) -> None:
     targets = targets_of(one_point(20.5, 10.5, call), 0.5)
     rows, columns = np.mgrid[:40, :50]
@@ -90,6 +92,42 @@ def test_a_mark_teaches_that_a_nucleus_is_there_and_nothing_of_its_outline(call:
     assert (targets.values[1] == inside).all()
     assert (targets.weights[1] == np.where(inside, importance, outside)).all()
     assert (targets.weights[0] == np.where(inside, importance, 1)).all()
+
+
+def painted(call: int) -> TrainingField:
+    return replace(one_point(20.5, 10.5, call), labels=np.zeros((40, 50), np.int32))
+
+
+@pytest.mark.parametrize(("call", "importance"), [(0, EXACT.negative), (1, EXACT.positive)])
+def test_exact_marks_of_both_calls_weigh_more(call: int, importance: float) -> None:
+    weights = targets_of(painted(call), 0.5, EXACT).weights
+    rows, columns = np.mgrid[:40, :50]
+    inside = np.hypot(columns + 0.5 - 20.5, rows + 0.5 - 10.5) * 0.5 <= NUCLEUS_RADIUS_UM
+    assert (weights[:2] == np.where(inside, importance, 1)).all()
+    assert weights[2].max() == EXACT.call
+
+
+@pytest.mark.parametrize("rgb", [(150, 110, 80), (140, 120, 100)])
+def test_brown_that_is_no_nucleus_weighs_more_where_truth_is_exact(rgb: tuple[int, int, int]) -> None:
+    field = painted(0)
+    field.rgb[:, 30:] = rgb
+    field.rgb[:, :10] = (90, 80, 150)  # a nucleus' hematoxylin, which is no brown
+    weights = targets_of(field, 0.5, EXACT).weights
+    assert (weights[:2, :, 30:] > 1).all()
+    assert (weights[:2, :, 30:] <= 1 + EXACT.brown).all()
+    assert (weights[:2, :, :10] == 1).all()
+    assert (targets_of(field, 0.5).weights[:2] == 1).all()
+
+
+def test_brown_over_a_nucleus_is_no_mistake() -> None:
+    field = painted(1)
+    field.rgb[:] = (150, 110, 80)
+    rows, columns = np.mgrid[:40, :50]
+    away_um = np.hypot(columns + 0.5 - 20.5, rows + 0.5 - 10.5) * 0.5
+    weights = targets_of(field, 0.5, EXACT).weights
+    assert (weights[0][away_um <= NUCLEUS_RADIUS_UM] == EXACT.positive).all()
+    assert (weights[0][(away_um > NUCLEUS_RADIUS_UM) & (away_um <= BROWN_FROM_UM)] == 1).all()
+    assert (weights[0][away_um > BROWN_FROM_UM] > 1).all()
 
 
 def test_he_teaches_only_that_nothing_is_positive(make_field: MakeField) -> None:
