@@ -1,7 +1,8 @@
 """Lessons on folds: real tissue of many makes with folds painted on, and with blur and what is mistaken for folds.
 
-A lesson is what the fold network sees of a picture of 512 µm, squares of 4 µm, and the truth on them. All randomness
-comes from the generator that is passed in. The judged pictures of ``quality.py`` are not used, nor the H&E beside them.
+A lesson is what the fold network sees of a picture of 512 µm, pixels of 1 µm, and the truth on squares of 4 µm. All
+randomness comes from the generator that is passed in. The judged pictures of ``quality.py`` are not used, nor the H&E
+beside them.
 """
 
 from dataclasses import dataclass
@@ -71,9 +72,10 @@ SOURCES = (
     Source("lysto", "../shared/data/labelled/lysto/images/*.png", 0.25, 3),
     Source("kidney", "../shared/data/slides/kidney-ihc-no-mpp.tif", 0.5, 1),
 )
-"""CD138, BCData and LYSTO are small: such pictures are laid side by side. The last three do not state their µm. Sources
-with much glass come up less often than their share says, and the kidney, a coarse overview, never: its crops hold too
-little tissue."""
+"""CD138, BCData and LYSTO are small: such pictures are laid side by side. The last three do not state their µm."""
+
+TRIES = 20
+"""Parts of a source that are looked at for one with tissue before another source is chosen."""
 
 LICENCES = {
     "ihc_a": "none stated (lymph node, CD3)",
@@ -97,14 +99,14 @@ OPEN_GROUPS = ("cmu1", "os1", "os2", "painted")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lesson:
-    """Squares of 4 µm of a picture.
+    """A picture of 512 µm.
 
     Attributes
     ----------
-    planes : ndarray, shape (128, 128, 9), uint8
-        Densities, see ``fold_planes``.
+    planes : ndarray, shape (512, 512, 3), uint8
+        Densities of pixels of 1 µm, see ``fold_planes``.
     truth : ndarray, shape (128, 128), float16
-        Share of each square that is fold.
+        Share of each square of 4 µm that is fold.
     known : ndarray, shape (128, 128), bool
         Tissue, and no layer of a fold there is fat or empty: elsewhere nothing is taught.
     group : str
@@ -135,11 +137,11 @@ def _tissue_of(sources: tuple[Source, ...], rng: np.random.Generator) -> tuple[S
     """Return a source, densities of a part of it that holds tissue, and the glass they are above."""
     shares = np.array([source.share for source in sources])
     while True:
-        # Chosen anew each time, so that a source without tissue holds nothing up.
         source = sources[int(rng.choice(len(sources), p=shares / shares.sum()))]
-        density, glass = _crop(source, rng)
-        if (density.mean(axis=-1) > 0.06).mean() > 0.15:
-            return source, density, glass
+        for _ in range(TRIES):
+            density, glass = _crop(source, rng)
+            if (density.mean(axis=-1) > 0.06).mean() > 0.15:
+                return source, density, glass
 
 
 def _folded(

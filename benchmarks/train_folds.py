@@ -1,11 +1,11 @@
-"""Teach the network that tells folds: lessons, network, loop, folded tensors and their card.
+"""Teach the network that tells folds: lessons, network, loop, tensors and their card.
 
     python benchmarks/train_folds.py --goes-with weights/default.json    (writes weights/folds/default.safetensors and
                                                         .json, and its name and digest into the card of the weights)
     python benchmarks/train_folds.py --open             (from pictures of an open licence alone; name "open")
 
-Lessons are kept below ``runs/fold-lessons`` and finished members below ``runs/fold-networks``, by what they were made
-with: an interrupted run goes on where it was. Remove both folders after a change to lessons or network.
+Lessons are kept below ``runs/fold-lessons``: an interrupted run goes on with those that are missing. Remove that folder
+after a change to lessons.
 """
 
 import argparse
@@ -16,7 +16,6 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -29,27 +28,32 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ihc_quant.network.architecture import ConvBlock, residual_encoder
 from ihc_quant.network.card import WEIGHTS_FOLDER
+from ihc_quant.network.devices import cpu_has_bfloat16
+from ihc_quant.network.fold_network import ENCODER
 from ihc_quant.network.weights import Arrays, load_arrays, save_arrays
-from ihc_quant.tissue.fold_planes import DENSITY_STEP_OD, PLANES
+from ihc_quant.tissue.fold_planes import DENSITY_STEP_OD, SQUARE
 from ihc_quant.tissue.quality_settings import DEFAULT_QUALITY
 
 LESSONS_FOLDER = PROJECT / "runs" / "fold-lessons"
-MEMBERS_FOLDER = PROJECT / "runs" / "fold-networks"
-LESSON_SEED = 0
+LESSON_SEED = 14
 """Lesson i is drawn from this seed and i, so more lessons begin with the same ones."""
 LOT = 20
 """Lessons in a file."""
+ENCODER_TENSORS = WEIGHTS_FOLDER / "efficientnet-lite0.safetensors"
 
-WIDTHS = (16, 24, 32, 48)
-"""Channels of each level, finest first."""
+CROP = 64
+"""Squares along the side of what a step sees of a lesson."""
+LOOKS = 6
+"""Places of a lesson that are looked at for a fold, in half of the draws."""
 BATCH = 8
-RATE = 3e-3
+RATE = 2e-3
 """Highest learning rate, reached after the warm-up; it falls to 0 along a cosine."""
-WARM_UP_STEPS = 50
-WEIGHT_DECAY = 0.05
+WARM_UP_STEPS = 60
+WEIGHT_DECAY = 0.02
 LARGEST_GRADIENT = 5.0
-AVERAGED = 0.995
+AVERAGED = 0.99
 """Share of the averaged weights that a step leaves as they are, once there were enough steps."""
 
 LIMITS = {
@@ -87,7 +91,7 @@ def _draw_lot(task: tuple[Path, int, bool]) -> None:
     lot = [drawn(sources, np.random.default_rng([LESSON_SEED, first + index])) for index in range(LOT)]
     partial = path.with_suffix(".partial")
     with partial.open("wb") as stream:
-        np.savez_compressed(
+        np.savez(  # compressing takes longer than drawing
             stream,
             planes=np.stack([lesson.planes for lesson in lot]),
             truth=np.stack([lesson.truth for lesson in lot]),
@@ -103,84 +107,104 @@ def _read_lot(path: Path) -> list[Lesson]:
     return [Lesson(planes[at], truth[at], known[at], str(group)) for at, group in enumerate(groups)]
 
 
-def batch_of(lessons: Sequence[Lesson], rng: np.random.Generator) -> Tensor:
-    """Return random lessons, each varied, float32 (N, 11, H, W): densities, share of fold, 1 where that is known."""
-    chosen = [_varied(lessons[int(rng.integers(len(lessons)))], rng) for _ in range(BATCH)]
-    return torch.from_numpy(np.ascontiguousarray(np.stack(chosen).transpose(0, 3, 1, 2)))
+def batch_of(lessons: Sequence[Lesson], rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    """Return parts of random lessons, varied: pixels (N, 3, 4 h, 4 w), share of fold and what is known (N, h, w)."""
+    chosen = [_part(lessons[int(rng.integers(len(lessons)))], rng) for _ in range(BATCH)]
+    pixels, truth, known = (torch.from_numpy(np.stack(parts)) for parts in zip(*chosen, strict=True))
+    return pixels, truth, known
 
 
-def _varied(lesson: Lesson, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Return a lesson as another stainer and another scanner would have made it, turned or mirrored."""
-    density = lesson.planes.astype(np.float32) * np.float32(DENSITY_STEP_OD)
+def _part(
+    lesson: Lesson, rng: np.random.Generator
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """Return a part of a lesson as another stainer and another scanner would have made it, turned or mirrored."""
+    side = min(CROP, *lesson.truth.shape)
+
+    def anywhere() -> tuple[int, int]:
+        y, x = (int(rng.integers(0, length - side + 1)) for length in lesson.truth.shape)
+        return y, x
+
+    y, x = anywhere()
+    looks = LOOKS if rng.random() < 0.5 else 0
+    while looks and not (lesson.truth[y : y + side, x : x + side] > 0.5).any():
+        (y, x), looks = anywhere(), looks - 1
+    place = slice(y, y + side), slice(x, x + side)
+    fine = slice(y * SQUARE, (y + side) * SQUARE), slice(x * SQUARE, (x + side) * SQUARE)
+    pixels = _varied(lesson.planes[fine].astype(np.float32) * np.float32(DENSITY_STEP_OD), rng)
+    parts = [pixels, lesson.truth[place].astype(np.float32), lesson.known[place].astype(np.float32)]
+    turns = int(rng.integers(4))
+    parts = [np.rot90(part, turns) for part in parts]
+    if rng.random() < 0.5:
+        parts = [part[:, ::-1] for part in parts]
+    return (
+        np.ascontiguousarray(parts[0].transpose(2, 0, 1)),
+        np.ascontiguousarray(parts[1]),
+        np.ascontiguousarray(parts[2]),
+    )
+
+
+def _varied(density: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Return what the network sees of densities, 0 on glass to 1, in other focus, stain and light."""
+    focus = rng.random()
+    if focus < 0.35:
+        density = np.asarray(cv2.GaussianBlur(density, (0, 0), rng.uniform(0.3, 1.1)), np.float32)
+    elif focus < 0.5:
+        density = np.maximum(density + rng.uniform(0.2, 0.8) * (density - cv2.GaussianBlur(density, (0, 0), 1.0)), 0)
     colours = np.exp(rng.normal(0, 0.25)) * np.exp(rng.normal(0, 0.08, 3))
     gamma = float(np.exp(rng.normal(0, 0.12)))
-    # Sharper optics leave means as they are and spread the least and the largest.
-    spread = np.exp(rng.normal(0, (0.02, 0.08, 0.05)))
-    gains = np.outer(spread, colours).ravel() * 0.25 ** (1 - gamma)
-    density = density ** np.float32(gamma) * gains.astype(np.float32) + np.float32(rng.uniform(-0.01, 0.03))
-    truth, known = (part[..., np.newaxis].astype(np.float32) for part in (lesson.truth, lesson.known))
-    turned = np.rot90(np.concatenate([density, truth, known], axis=-1), int(rng.integers(4)))
-    return turned[:, ::-1] if rng.random() < 0.5 else turned
+    gains = (colours * 0.25 ** (1 - gamma)).astype(np.float32)
+    density = np.maximum(density, 0) ** np.float32(gamma) * gains + np.float32(rng.uniform(-0.01, 0.03))
+    seen = 1 - np.power(np.float32(10), -density)
+    return np.asarray(seen + rng.normal(0, rng.uniform(0, 0.015), seen.shape), np.float32)
 
 
 # --- network --------------------------------------------------------------------------------------------------------
-class Block(nn.Module):
-    """Convolution of 3 × 3, batch normalisation and rectifier."""
-
-    def __init__(self, channels_in: int, channels_out: int, stride: int = 1) -> None:
-        super().__init__()
-        self.convolution = nn.Conv2d(channels_in, channels_out, 3, stride, 1, bias=False)
-        self.normalisation = nn.BatchNorm2d(channels_out)
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Return features of shape (N, channels_out, H / stride, W / stride)."""
-        return functional.relu(self.normalisation(self.convolution(features)))
-
-
 class FoldTeacher(nn.Module):
-    """The small U-Net that ``FoldNetwork`` runs, as it learns: batch normalisation is still apart."""
+    """The network that ``FoldNetwork`` runs, as it learns."""
 
-    def __init__(self, widths: tuple[int, ...] = WIDTHS) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.stem, self.first = Block(PLANES, widths[0]), Block(widths[0], widths[0])
-        self.down = nn.ModuleList(nn.Sequential(Block(a, b, 2), Block(b, b)) for a, b in pairwise(widths))
-        self.mid = nn.Sequential(Block(widths[-1], widths[-1]), Block(widths[-1], widths[-1]))
-        self.side = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in pairwise(widths))
-        self.up = nn.ModuleList(Block(a, a) for a in widths[:-1])
-        self.head = nn.Conv2d(widths[0], 1, 1)
+        fine, middle, coarse = ENCODER.widths[1:]
+        self.encoder = residual_encoder(ENCODER)
+        self.mid = nn.Sequential(ConvBlock(coarse, 64), ConvBlock(64, 64))
+        self.side, self.up = nn.ModuleList([nn.Conv2d(64, middle, 1)]), nn.ModuleList([ConvBlock(middle, middle)])
+        self.side.append(nn.Conv2d(middle, 32, 1))
+        self.fine = nn.Conv2d(fine, 32, 1)
+        self.up.append(ConvBlock(32, 32))
+        self.head = nn.Conv2d(32, 1, 1)
+        nn.init.constant_(self.head.bias, -2.0)  # type: ignore[arg-type]
 
-    def forward(self, density: Tensor) -> Tensor:
-        """Return logits (N, H, W) for densities (N, 9, H, W), sides multiples of 8."""
-        levels = [self.first(self.stem(density))]
-        for step in self.down:
-            levels.append(step(levels[-1]))
-        features = self.mid(levels.pop())
-        for level in reversed(range(len(levels))):
-            wider = functional.interpolate(self.side[level](features), scale_factor=2.0, mode="nearest")
-            features = self.up[level](levels[level] + wider)
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Return logits (N, H / 4, W / 4) for pixels (N, 3, H, W) of 1 µm, 0 on glass, sides multiples of 16."""
+        features, levels = functional.pixel_unshuffle(pixels, ENCODER.fold), []
+        for level in self.encoder:
+            features = level(features)
+            levels.append(features)
+        _, fine, middle, coarse = levels
+        features = self.up[0](middle + _doubled(self.side[0](self.mid(coarse))))
+        features = self.up[1](self.fine(fine) + _doubled(self.side[1](features)))
         logits: Tensor = self.head(features)[:, 0]
         return logits
 
 
-def folded(network: FoldTeacher) -> Arrays:
-    """Return weight and bias of every convolution, batch normalisation folded in: ``{layer}.weight``, float32."""
-    arrays: Arrays = {}
-    for name, module in network.named_modules():
-        if isinstance(module, Block):
-            normalisation = module.normalisation
-            mean, variance = normalisation.running_mean, normalisation.running_var
-            assert mean is not None
-            assert variance is not None
-            scale = normalisation.weight.double() / (variance.double() + normalisation.eps).sqrt()
-            weight = module.convolution.weight.double() * scale[:, None, None, None]
-            bias = normalisation.bias.double() - mean.double() * scale
-        elif isinstance(module, nn.Conv2d) and module.bias is not None:
-            weight, bias = module.weight, module.bias
-        else:
-            continue
-        arrays[f"{name}.weight"] = weight.detach().numpy().astype(np.float32)
-        arrays[f"{name}.bias"] = bias.detach().numpy().astype(np.float32)
-    return arrays
+def _doubled(features: Tensor) -> Tensor:
+    return functional.interpolate(features, scale_factor=2.0, mode="nearest")
+
+
+def beginner() -> FoldTeacher:
+    """Return a network whose encoder saw ImageNet and whose decoder begins by chance."""
+    network = FoldTeacher()
+    state = network.state_dict()
+    taught_elsewhere = {
+        name: torch.from_numpy(array.copy()) for name, array in load_arrays(ENCODER_TENSORS).items() if name in state
+    }
+    network.load_state_dict(state | taught_elsewhere)
+    return network
+
+
+def tensors_of(network: FoldTeacher) -> Arrays:
+    """Return what ``FoldNetwork`` takes."""
+    return {name: tensor.numpy() for name, tensor in network.state_dict().items() if tensor.is_floating_point()}
 
 
 # --- loop -----------------------------------------------------------------------------------------------------------
@@ -196,9 +220,10 @@ def loss_of(logits: Tensor, truth: Tensor, known: Tensor) -> Tensor:
 
 def taught(lessons: Sequence[Lesson], steps: int, seed: int) -> FoldTeacher:
     """Return a network of averaged weights that learned from the lessons."""
+    cv2.setNumThreads(1)
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    network, averaged = FoldTeacher(), FoldTeacher()
+    network, averaged = beginner(), FoldTeacher()
     averaged.load_state_dict(network.state_dict())
     optimiser = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=WEIGHT_DECAY)
     losses: list[float] = []
@@ -206,8 +231,10 @@ def taught(lessons: Sequence[Lesson], steps: int, seed: int) -> FoldTeacher:
     for step in range(steps):
         for group in optimiser.param_groups:
             group["lr"] = RATE * min(1, (step + 1) / WARM_UP_STEPS) * 0.5 * (1 + np.cos(np.pi * step / steps))
-        batch = batch_of(lessons, rng)
-        loss = loss_of(network(batch[:, :PLANES]), batch[:, PLANES], batch[:, PLANES + 1])
+        pixels, truth, known = batch_of(lessons, rng)
+        with torch.autocast("cpu", torch.bfloat16, enabled=cpu_has_bfloat16()):
+            logits = network(pixels.to(memory_format=torch.channels_last))
+        loss = loss_of(logits.float(), truth, known)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(network.parameters(), LARGEST_GRADIENT)
@@ -238,31 +265,27 @@ def card_of(options: argparse.Namespace, lessons: Sequence[Lesson], sha256: str)
         "name": options.name,
         "kind": "folds",
         "sha256": sha256,
-        "members": len(options.seeds),
-        "widths": WIDTHS,
+        "network": "EfficientNet-Lite0's residuals up to 16 pixels of 1 µm, decoded to squares of 4 µm",
         "step_um": STEP_UM,
         "licence": FREE if options.open else RESEARCH_ONLY,
         "sources": [
             {"name": name, "licence": LICENCES[name], "lessons": drawn_from[name]} for name in sorted(drawn_from)
-        ],
+        ]
+        + [{"name": "imagenet", "licence": "Apache-2.0; pictures for non-commercial research (first weights)"}],
         "lessons": len(lessons),
         "steps": options.steps,
-        "seeds": options.seeds,
+        "seed": options.seed,
         "limits": LIMITS,
     }
-
-
-def _whole_numbers(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.split(","))
 
 
 def main() -> None:
     """Draw lessons, teach every member and write tensors and card."""
     parser = argparse.ArgumentParser(description="Teach the network that tells folds.")
     parser.add_argument("--name", help='of the network (default "default", or "open")')
-    parser.add_argument("--lessons", type=int, default=1800)
-    parser.add_argument("--steps", type=int, default=900, help="of each member (default 900)")
-    parser.add_argument("--seeds", type=_whole_numbers, default=(0, 1), help="one a member (default 0,1)")
+    parser.add_argument("--lessons", type=int, default=2000)
+    parser.add_argument("--steps", type=int, default=1300, help="(default 1300)")
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--open", action="store_true", help="learn from pictures of an open licence alone")
     parser.add_argument("--processes", type=int, default=2, help="that draw lessons (default 2)")
     parser.add_argument("--threads", type=int, default=2, help="that teach (default 2)")
@@ -273,22 +296,15 @@ def main() -> None:
     path = options.out or WEIGHTS_FOLDER / "folds" / f"{options.name}.safetensors"
     torch.set_num_threads(options.threads)
     lessons = lessons_of(options.lessons, options.open, options.processes)
-    made_with = f"{'open' if options.open else 'all'}-{LESSON_SEED}-{options.lessons}-lessons-{options.steps}-steps"
-    (MEMBERS_FOLDER / made_with).mkdir(parents=True, exist_ok=True)
-    arrays: Arrays = {}
-    for member, seed in enumerate(options.seeds):
-        kept = MEMBERS_FOLDER / made_with / f"{seed}.safetensors"
-        if not kept.exists():
-            save_arrays(folded(taught(lessons, options.steps, seed)), kept)
-        arrays |= {f"{member}.{name}": array for name, array in load_arrays(kept).items()}
     path.parent.mkdir(parents=True, exist_ok=True)
+    arrays = tensors_of(taught(lessons, options.steps, options.seed))
     card = card_of(options, lessons, save_arrays(arrays, path))
     path.with_suffix(".json").write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     if options.goes_with:
         stated = json.loads(options.goes_with.read_text(encoding="utf-8"))
         stated["folds"] = {"name": path.stem, "sha256": card["sha256"]}
         options.goes_with.write_text(json.dumps(stated, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    print(f"{path}: {len(options.seeds)} members, {sum(array.size for array in arrays.values())} numbers")
+    print(f"{path}: {sum(array.size for array in arrays.values())} numbers")
 
 
 if __name__ == "__main__":

@@ -62,7 +62,8 @@ class Architecture(CardPart):
         """Least margin of a tile, in pixels; a network that sees farther needs more (``benchmarks/tiling.py``)."""
         if self.encoder == "plain":
             return 32
-        return 48 if len(self.widths) < 4 else 112
+        # Of the level of 16 pixels, the residuals that convolve 5 × 5 come fourth and later.
+        return 112 if len(self.encoder_blocks) > 3 and self.encoder_blocks[3] > 3 else 48
 
     @property
     def stride_px(self) -> int:
@@ -73,11 +74,8 @@ class Architecture(CardPart):
 ARCHITECTURES: dict[str, Architecture] = {
     "plain": Architecture(),
     "efficientnet_lite0": Architecture(
-        widths=widths_of((1, 2, 2)), encoder_blocks=(1, 2, 2), decoder_blocks=(2, 1), encoder="efficientnet_lite0"
-    ),
-    "efficientnet_lite0_deep": Architecture(
-        widths=widths_of((1, 2, 2, 6)),
-        encoder_blocks=(1, 2, 2, 6),
+        widths=widths_of((1, 2, 2, 3)),
+        encoder_blocks=(1, 2, 2, 3),
         decoder_blocks=(2, 1, 1),
         encoder="efficientnet_lite0",
     ),

@@ -1,8 +1,11 @@
-"""The network that tells folds: a small U-Net on squares of 4 µm, run by OpenVINO once a slide's tiles are in."""
+"""The network that tells folds, run by OpenVINO once a slide's tiles are in.
+
+An encoder of inverted residuals on pixels of 1 µm, and a decoder up to squares of 4 µm. ``benchmarks/train_folds.py``
+holds the same network as it learns.
+"""
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import openvino
@@ -12,41 +15,50 @@ from openvino import opset13 as ops
 from openvino import properties
 
 from ihc_quant.errors import WeightsError
-from ihc_quant.network.card import WEIGHTS_FOLDER, FoldsNetwork, file_sha256
-from ihc_quant.network.openvino_graph import Floats, convolution, doubled
+from ihc_quant.network.card import WEIGHTS_FOLDER, Architecture, FoldsNetwork, file_sha256
+from ihc_quant.network.inverted_residuals import widths_of
+from ihc_quant.network.openvino_graph import CHANNELS_FIRST, Floats, GraphBuilder, doubled
 from ihc_quant.network.weights import load_arrays
 from ihc_quant.tissue.fold_chances import CERTAIN, FoldChances
-from ihc_quant.tissue.fold_planes import DENSITY_STEP_OD, FOLD_STEP_PX, PLANES, PlaneRaster
+from ihc_quant.tissue.fold_planes import DENSITY_STEP_OD, FOLD_STEP_PX, PLANES, SQUARE, PlaneRaster
 
 FOLDS_FOLDER = WEIGHTS_FOLDER / "folds"
 
-CORE, MARGIN = 448, 64
-"""Squares of a window that are kept, and those around them, farther than the network sees; a slide is judged window by
-window, so memory does not grow with it."""
+RESIDUALS = (1, 2, 2, 6)
+ENCODER = Architecture(
+    widths=widths_of(RESIDUALS), encoder_blocks=RESIDUALS, decoder_blocks=(0, 0, 0), encoder="efficientnet_lite0"
+)
+"""Levels of 2, 4, 8 and 16 pixels; the decoder is another one than that of the cells' network."""
+
+CORE, MARGIN = 256, 48
+"""Squares of a window that are kept, and those around them, about as far as the network sees; a slide is judged window
+by window, so memory does not grow with it."""
 
 
 class FoldNetwork:
-    """Networks that vote on each square; their logits are averaged.
+    """Tells how likely each square of 4 µm is part of a fold.
 
     Parameters
     ----------
     tensors : dict of str to ndarray
-        Weight and bias of every convolution, batch normalisation folded in: ``{member}.{layer}.weight``.
+        As ``FoldTeacher`` names them, float32.
     cores : int
         Processor cores to use.
     """
 
     def __init__(self, tensors: dict[str, Floats], cores: int) -> None:
-        side = CORE + 2 * MARGIN
+        side = (CORE + 2 * MARGIN) * SQUARE
         planes = ops.parameter([1, side, side, PLANES], np.uint8, name="planes")
-        density = ops.multiply(ops.convert(planes, "f32"), ops.constant(np.float32(DENSITY_STEP_OD)))
-        features = ops.transpose(density, np.array([0, 3, 1, 2]))
-        members = sorted({name.split(".")[0] for name in tensors})
-        votes = [_member(features, _Layers(tensors, member)) for member in members]
-        total = votes[0]
-        for vote in votes[1:]:
-            total = ops.add(total, vote)
-        chance = ops.sigmoid(ops.divide(total, ops.constant(np.float32(len(votes)))))
+        density = ops.convert(ops.transpose(planes, CHANNELS_FIRST), "f32")
+        # As the cells' network sees pixels: 0 on glass, 255 on black.
+        light = ops.exp(ops.multiply(density, ops.constant(np.float32(-np.log(10) * DENSITY_STEP_OD))))
+        image = ops.multiply(ops.subtract(ops.constant(np.float32(1)), light), ops.constant(np.float32(255)))
+        build = GraphBuilder(tensors, ENCODER)
+        _, fine, middle, coarse = build.levels(ops.space_to_depth(image, "depth_first", ENCODER.fold))
+        features = build.block(build.block(coarse, "mid.0"), "mid.1")
+        features = build.block(ops.add(middle, doubled(build.plain(features, "side.0"))), "up.0")
+        features = ops.add(build.plain(fine, "fine"), doubled(build.plain(features, "side.1")))
+        chance = ops.sigmoid(build.plain(build.block(features, "up.1"), "head"))
         options = {
             properties.inference_num_threads(): cores,
             hint.enable_cpu_pinning(): False,
@@ -68,39 +80,9 @@ class FoldNetwork:
         return FoldChances(values, pixel_um * FOLD_STEP_PX)
 
     def chance(self, window: NDArray[np.uint8]) -> Floats:
-        """Return the chance of each square of one window, uint8 (576, 576, 9) to float32 (576, 576)."""
+        """Return the chance of each square of one window, uint8 (1408, 1408, 3) to float32 (352, 352)."""
         # A request of its own: slides side by side in one process share this network.
         return np.asarray(self._compiled.create_infer_request().infer([window[np.newaxis]])[0][0, 0], np.float32)
-
-
-class _Layers:
-    """The convolutions of one member by name."""
-
-    def __init__(self, tensors: dict[str, Floats], member: str) -> None:
-        self._tensors, self._member = tensors, member
-
-    def run(self, features: Any, name: str, stride: int = 1) -> Any:
-        """Return a convolution."""
-        weight, bias = (self._tensors[f"{self._member}.{name}.{part}"] for part in ("weight", "bias"))
-        return convolution(features, ops.constant(weight), bias, stride)
-
-    def __contains__(self, name: str) -> bool:
-        return f"{self._member}.{name}.weight" in self._tensors
-
-
-def _member(features: Any, layers: _Layers) -> Any:
-    """Return the logits of one member."""
-    levels = [ops.relu(layers.run(ops.relu(layers.run(features, "stem")), "first"))]
-    while f"down.{len(levels) - 1}.0" in layers:
-        name = f"down.{len(levels) - 1}"
-        halved = ops.relu(layers.run(levels[-1], f"{name}.0", 2))
-        levels.append(ops.relu(layers.run(halved, f"{name}.1")))
-    features = ops.relu(layers.run(ops.relu(layers.run(levels.pop(), "mid.0")), "mid.1"))
-    while levels:
-        level = len(levels) - 1
-        features = ops.add(levels.pop(), doubled(layers.run(features, f"side.{level}")))
-        features = ops.relu(layers.run(features, f"up.{level}"))
-    return layers.run(features, "head")
 
 
 @lru_cache(maxsize=4)

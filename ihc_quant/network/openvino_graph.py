@@ -49,7 +49,7 @@ def build_graph(
     """
     per_map = architecture.fold**2
     pixels = ops.parameter([1, -1, -1, 3 * per_map], np.uint8, name="pixels")
-    network = _Network(tensors, architecture, activation_ranges(tensors, architecture) if int8 else None)
+    network = GraphBuilder(tensors, architecture, activation_ranges(tensors, architecture) if int8 else None)
     features = network.features(ops.convert(ops.transpose(pixels, CHANNELS_FIRST), "f32"))
     slope = np.repeat(np.array([1, 1, calibration.slope], np.float32), per_map)
     intercept = np.repeat(np.array([0, 0, calibration.intercept], np.float32), per_map)
@@ -58,10 +58,10 @@ def build_graph(
     return openvino.Model([ops.transpose(probabilities, CHANNELS_LAST)], [pixels], "cells")
 
 
-class _Network:
-    """Encoder and decoder; with ``ranges`` in integers."""
+class GraphBuilder:
+    """Builds the layers that tensors name; with ``ranges`` in integers."""
 
-    def __init__(self, tensors: Tensors, architecture: Architecture, ranges: Mapping[str, Range] | None) -> None:
+    def __init__(self, tensors: Tensors, architecture: Architecture, ranges: Mapping[str, Range] | None = None) -> None:
         self._tensors = tensors
         self._architecture = architecture
         self._ranges = ranges
@@ -70,24 +70,25 @@ class _Network:
         """Return the features that the head takes, for folded pixels of 0 (white) to 255."""
         architecture = self._architecture
         features = image if self._ranges is None else _quantised(image, (0.0, 255.0))
-        levels = self._plain_levels if architecture.encoder == "plain" else self._residual_levels
-        *skips, features = levels(features)
+        *skips, features = self.levels(features)
         for step, level in enumerate(reversed(range(len(architecture.widths) - 1))):
-            weight = self.weight(self._tensors[f"lateral.{step}.weight"])
-            lateral = convolution(features, weight, self._tensors[f"lateral.{step}.bias"])
             # Rounded before it is doubled: four times as many integers are still as few bytes.
-            lateral = self._rounded(lateral, f"lateral.{step}")
+            lateral = self._rounded(self.plain(features, f"lateral.{step}"), f"lateral.{step}")
             features = self._rounded(ops.add(doubled(lateral), skips.pop()), f"sum.{step}")
             for block in range(architecture.decoder_blocks[level]):
-                features = self._block(features, f"decoder.{step}.{block}", 1)
+                features = self.block(features, f"decoder.{step}.{block}")
         return features
+
+    def levels(self, image: Any) -> Iterator[Any]:
+        """Return what each level of the encoder makes, finest first, for folded pixels of 0 (white) to 255."""
+        return self._plain_levels(image) if self._architecture.encoder == "plain" else self._residual_levels(image)
 
     def _plain_levels(self, features: Any) -> Iterator[Any]:
         """Yield what each level of convolutions makes."""
         for level, blocks in enumerate(self._architecture.encoder_blocks):
             for block in range(blocks + 1):
                 stride = 2 if level > 0 and block == 0 else 1
-                features = self._block(features, f"encoder.{level}.{block}", stride)
+                features = self.block(features, f"encoder.{level}.{block}", stride)
             yield features
 
     def _residual_levels(self, features: Any) -> Iterator[Any]:
@@ -112,7 +113,11 @@ class _Network:
         weight, bias = self._folded(name)
         return self._rounded(ops.clamp(convolution(features, self.weight(weight), bias), 0.0, LARGEST), name)
 
-    def _block(self, features: Any, name: str, stride: int) -> Any:
+    def plain(self, features: Any, name: str) -> Any:
+        """Return a convolution with its bias alone."""
+        return convolution(features, self.weight(self._tensors[f"{name}.weight"]), self._tensors[f"{name}.bias"])
+
+    def block(self, features: Any, name: str, stride: int = 1) -> Any:
         """Return convolution, batch normalisation and rectifier."""
         weight, bias = self._folded(name)
         return self._rounded(ops.relu(convolution(features, self.weight(weight), bias, stride)), name)

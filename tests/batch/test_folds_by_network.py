@@ -14,7 +14,7 @@ from ihc_quant.domain.quality import CAUSE_WORDS, Cause
 from ihc_quant.network.card import FoldsNetwork
 from ihc_quant.network.predictor import MapPredictor
 from ihc_quant.tissue.fold_chances import CERTAIN, FoldChances
-from ihc_quant.tissue.fold_planes import PlaneRaster
+from ihc_quant.tissue.fold_planes import SQUARE, PlaneRaster
 
 STATED = FoldsNetwork(name="dense", sha256="ab" * 32)
 
@@ -26,7 +26,8 @@ class DensePlaces:
         side = max(planes.shape)
         seen = planes.window(0, 0, side)
         assert seen is not None
-        dark = seen[: planes.shape[0], : planes.shape[1], 6:].max(axis=-1) > 20
+        by_square = seen.reshape(side, SQUARE, side, SQUARE, -1).max(axis=(1, 3, 4))
+        dark = by_square[: planes.shape[0], : planes.shape[1]] > 20
         return FoldChances(np.where(dark, np.uint8(CERTAIN), np.uint8(0)), pixel_um * 8)
 
 

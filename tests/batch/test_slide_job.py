@@ -16,7 +16,7 @@ from ihc_quant.domain.maps import CellMaps
 from ihc_quant.domain.outcome import Failed, NoTissue, Scored
 from ihc_quant.domain.provenance import Provenance
 from ihc_quant.errors import CalibrationMissing, OutputError, RegionUnreadable, SlideError
-from ihc_quant.network.card import ARCHITECTURES
+from ihc_quant.network.card import Architecture
 from ihc_quant.scoring.calls import CallRule
 from ihc_quant.slide.writing import write_pyramid
 
@@ -227,7 +227,10 @@ def test_a_network_that_sees_farther_gets_a_wider_margin(
     tiny_slide: Path, score: Any, painted_predictor: Any, tmp_path: Path, margin_px: int, used_px: int
 ) -> None:
     farther = Blind(painted_predictor)
-    farther.card = farther.card.model_copy(update={"architecture": ARCHITECTURES["efficientnet_lite0_deep"]})
+    deep = Architecture(
+        widths=(16, 24, 40, 112), encoder_blocks=(1, 2, 2, 6), decoder_blocks=(2, 1, 1), encoder="efficientnet_lite0"
+    )
+    farther.card = farther.card.model_copy(update={"architecture": deep})
     run = score(tiny_slide, tmp_path, predictor=farther, margin_px=margin_px)
     assert run.folder is not None, run.error
     assert read_slide_json(run.folder)[1].margin_px == used_px

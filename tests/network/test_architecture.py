@@ -15,12 +15,15 @@ from ihc_quant.network.folding import fold_pixels, unfold_maps
 from ihc_quant.network.torch_predictor import PackedNetwork, fused
 
 SMALL = Architecture(widths=(8, 12, 16), encoder_blocks=(1, 1, 1), decoder_blocks=(1, 1), fold=2)
+DEEP = Architecture(
+    widths=(16, 24, 40, 112), encoder_blocks=(1, 2, 2, 6), decoder_blocks=(2, 1, 1), encoder="efficientnet_lite0"
+)
 SHAPES = [
     SMALL,
     Architecture(widths=(8, 8), encoder_blocks=(0, 1), decoder_blocks=(2,), fold=1),
     Architecture(widths=(6, 8, 10, 12), encoder_blocks=(1, 0, 2, 1), decoder_blocks=(0, 1, 2), fold=4),
     MADE["efficientnet_lite0"],
-    MADE["efficientnet_lite0_deep"],
+    DEEP,
 ]
 
 
@@ -85,9 +88,11 @@ def test_a_tile_cut_from_a_larger_image_gets_the_same_maps_away_from_its_border(
 
 
 def test_what_sees_farther_asks_for_a_wider_margin() -> None:
-    plain, shallow, deep = (MADE[name].margin_px for name in ("plain", "efficientnet_lite0", "efficientnet_lite0_deep"))
-    assert 30 < plain < shallow < deep
-    assert deep % MADE["efficientnet_lite0_deep"].stride_px == 0
+    shallow = Architecture(
+        widths=(16, 24, 40), encoder_blocks=(1, 2, 2), decoder_blocks=(2, 1), encoder="efficientnet_lite0"
+    )
+    assert 30 < MADE["plain"].margin_px < shallow.margin_px == MADE["efficientnet_lite0"].margin_px < DEEP.margin_px
+    assert DEEP.margin_px % DEEP.stride_px == 0
 
 
 def test_moving_the_image_by_the_stride_moves_the_maps() -> None:

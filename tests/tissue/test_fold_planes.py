@@ -7,21 +7,17 @@ from hypothesis import strategies as st
 
 from ihc_quant.domain.geometry import GridBox, Size
 from ihc_quant.stain.density import density_table
-from ihc_quant.tissue.fold_planes import DENSITY_STEP_OD, FOLD_STEP_PX, PLANES, PlaneRaster, fold_planes
+from ihc_quant.tissue.fold_planes import DENSITY_STEP_OD, FOLD_STEP_PX, PLANES, SQUARE, PlaneRaster, fold_planes
 
 WHITE = (240.0, 236.0, 230.0)
 
 
-def test_planes_are_mean_least_and_largest_density_of_each_square() -> None:
+def test_planes_are_densities_of_pixels_of_a_micrometre() -> None:
     rgb = np.repeat(np.repeat(np.random.default_rng(0).integers(0, 256, (16, 24, 3), np.uint8), 2, 0), 2, 1)
     planes = fold_planes(rgb, WHITE)
     table = np.clip(np.rint(density_table(WHITE) / DENSITY_STEP_OD), 0, 255)
-    steps = np.stack([table[channel][rgb[::2, ::2, channel]] for channel in range(3)], axis=-1)
-    squares = steps.reshape(4, 4, 6, 4, 3)
-    assert planes.shape == (4, 6, PLANES)
-    assert np.abs(planes[..., :3] - squares.mean(axis=(1, 3))).max() <= 0.5
-    assert np.array_equal(planes[..., 3:6], squares.min(axis=(1, 3)))
-    assert np.array_equal(planes[..., 6:], squares.max(axis=(1, 3)))
+    assert planes.shape == (16, 24, PLANES)
+    assert np.array_equal(planes, np.stack([table[c][rgb[::2, ::2, c]] for c in range(3)], axis=-1))
 
 
 def test_glass_has_no_density_and_black_the_largest_that_is_kept() -> None:
@@ -38,19 +34,26 @@ def test_sizes_that_are_no_multiple_of_a_square_are_refused(shape: tuple[int, in
 @given(st.integers(-40, 60), st.integers(-40, 60), st.sampled_from([2, 5, 8]))
 @settings(deadline=None, max_examples=40)
 def test_windows_show_the_slide_however_it_was_tiled(y0: int, x0: int, tile: int) -> None:
-    whole = np.random.default_rng(1).integers(1, 256, (37, 43, PLANES), np.uint8)
-    extent = Size(43 * FOLD_STEP_PX, 37 * FOLD_STEP_PX)
-    raster = PlaneRaster.empty(extent)
-    margin = 3
-    padded = np.pad(whole, ((margin, tile + margin), (margin, tile + margin), (0, 0)))
+    whole = np.random.default_rng(1).integers(1, 256, (37 * SQUARE, 43 * SQUARE, PLANES), np.uint8)
+    raster = PlaneRaster.empty(Size(43 * FOLD_STEP_PX, 37 * FOLD_STEP_PX))
+    margin, reach = 3, (tile + 3) * SQUARE
+    padded = np.pad(whole, ((margin * SQUARE, reach), (margin * SQUARE, reach), (0, 0)))
     for top in range(0, 37, tile):
         for left in range(0, 43, tile):
-            side = tile + 2 * margin
             core = GridBox(*(value * FOLD_STEP_PX for value in (left, top, left + tile, top + tile)))
-            raster.put(core, core.grown(margin * FOLD_STEP_PX), padded[top : top + side, left : left + side])
+            rows, columns = (slice(at * SQUARE, (at + tile + 2 * margin) * SQUARE) for at in (top, left))
+            raster.put(core, core.grown(margin * FOLD_STEP_PX), padded[rows, columns])
     window = raster.window(y0, x0, 16)
-    expected = np.pad(whole, ((60, 60), (60, 60), (0, 0)))[y0 + 60 : y0 + 76, x0 + 60 : x0 + 76]
+    around = 60 * SQUARE
+    rows, columns = (slice((at + 60) * SQUARE, (at + 76) * SQUARE) for at in (y0, x0))
+    expected = np.pad(whole, ((around, around), (around, around), (0, 0)))[rows, columns]
     if window is None:
         assert not expected.any()
     else:
         assert np.array_equal(window, expected)
+
+
+def test_a_tile_past_the_slide_leaves_nothing() -> None:
+    raster, box = PlaneRaster.empty(Size(80, 80)), GridBox(80, 0, 144, 64)
+    raster.put(box, box, np.ones((32, 32, PLANES), np.uint8))
+    assert raster.window(0, 0, 20) is None
