@@ -58,7 +58,7 @@ class Settings:
     validation_patients: str = "006"  # CD138 groups that choose checkpoint and operating points; not used in folds
     test_patients: str = "003"  # CD138 groups that are looked at once; without any such group all of them train
     hold_out_images: bool = False  # though no patient is named, of five other images one validates and one tests
-    encoder: str = "plain"  # or efficientnet_lite0, to start from weights/efficientnet-lite0.safetensors; half as fast
+    encoder: str = "plain"  # or efficientnet_lite0, to start from weights/efficientnet-lite0.safetensors; slower
     start: str = ""  # a name, a card or a safetensors file of weights, or of an encoder's, to start from; "" for chance
     steps: int = 1500  # optimiser steps
     patience: int = 0  # validations without a better score after which training stops; 0 for never

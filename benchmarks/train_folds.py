@@ -2,7 +2,7 @@
 
     python benchmarks/train_folds.py --goes-with weights/default.json    (writes weights/folds/default.safetensors and
                                                         .json, and its name and digest into the card of the weights)
-    python benchmarks/train_folds.py --open             (from pictures of an open licence alone; name "open")
+    python benchmarks/train_folds.py --open   (from pictures of an open licence alone and from chance; name "open")
 
 Lessons are kept below ``runs/fold-lessons``: an interrupted run goes on with those that are missing. Remove that folder
 after a change to lessons.
@@ -35,6 +35,7 @@ from ihc_quant.network.fold_network import ENCODER
 from ihc_quant.network.weights import Arrays, load_arrays, save_arrays
 from ihc_quant.tissue.fold_planes import DENSITY_STEP_OD, SQUARE
 from ihc_quant.tissue.quality_settings import DEFAULT_QUALITY
+from ihc_quant.training.statements import inherited_sources
 
 LESSONS_FOLDER = PROJECT / "runs" / "fold-lessons"
 LESSON_SEED = 14
@@ -191,20 +192,22 @@ def _doubled(features: Tensor) -> Tensor:
     return functional.interpolate(features, scale_factor=2.0, mode="nearest")
 
 
-def beginner() -> FoldTeacher:
-    """Return a network whose encoder saw ImageNet and whose decoder begins by chance."""
+def beginner(encoder: Path | None) -> FoldTeacher:
+    """Return a network that begins by chance, but for an encoder whose tensors are given."""
     network = FoldTeacher()
+    if encoder is None:
+        return network
     state = network.state_dict()
     taught_elsewhere = {
-        name: torch.from_numpy(array.copy()) for name, array in load_arrays(ENCODER_TENSORS).items() if name in state
+        name: torch.from_numpy(array.copy()) for name, array in load_arrays(encoder).items() if name in state
     }
     network.load_state_dict(state | taught_elsewhere)
     return network
 
 
-def tensors_of(network: FoldTeacher) -> Arrays:
+def tensors_of(network: FoldTeacher) -> dict[str, NDArray[np.float32]]:
     """Return what ``FoldNetwork`` takes."""
-    return {name: tensor.numpy() for name, tensor in network.state_dict().items() if tensor.is_floating_point()}
+    return {name: tensor.float().numpy() for name, tensor in network.state_dict().items() if tensor.is_floating_point()}
 
 
 # --- loop -----------------------------------------------------------------------------------------------------------
@@ -218,12 +221,12 @@ def loss_of(logits: Tensor, truth: Tensor, known: Tensor) -> Tensor:
     return (entropy * weight).sum() / weight.sum().clamp(min=1) + 0.5 * (1 - overlap)
 
 
-def taught(lessons: Sequence[Lesson], steps: int, seed: int) -> FoldTeacher:
+def taught(lessons: Sequence[Lesson], steps: int, seed: int, encoder: Path | None = ENCODER_TENSORS) -> FoldTeacher:
     """Return a network of averaged weights that learned from the lessons."""
     cv2.setNumThreads(1)
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    network, averaged = beginner(), FoldTeacher()
+    network, averaged = beginner(encoder), FoldTeacher()
     averaged.load_state_dict(network.state_dict())
     optimiser = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=WEIGHT_DECAY)
     losses: list[float] = []
@@ -261,6 +264,8 @@ def _average(averaged: FoldTeacher, network: FoldTeacher, kept: float) -> None:
 def card_of(options: argparse.Namespace, lessons: Sequence[Lesson], sha256: str) -> dict[str, Any]:
     """Return what is stated of the network."""
     drawn_from = Counter(lesson.group for lesson in lessons)
+    # An encoder that saw ImageNet would bind what learned from open pictures alone.
+    inherited = [] if options.open else inherited_sources(ENCODER_TENSORS, None)
     return {
         "name": options.name,
         "kind": "folds",
@@ -271,7 +276,7 @@ def card_of(options: argparse.Namespace, lessons: Sequence[Lesson], sha256: str)
         "sources": [
             {"name": name, "licence": LICENCES[name], "lessons": drawn_from[name]} for name in sorted(drawn_from)
         ]
-        + [{"name": "imagenet", "licence": "Apache-2.0; pictures for non-commercial research (first weights)"}],
+        + [{"name": source.name, "licence": source.licence, "role": source.role} for source in inherited],
         "lessons": len(lessons),
         "steps": options.steps,
         "seed": options.seed,
@@ -297,7 +302,8 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     lessons = lessons_of(options.lessons, options.open, options.processes)
     path.parent.mkdir(parents=True, exist_ok=True)
-    arrays = tensors_of(taught(lessons, options.steps, options.seed))
+    network = taught(lessons, options.steps, options.seed, None if options.open else ENCODER_TENSORS)
+    arrays: Arrays = {**tensors_of(network)}
     card = card_of(options, lessons, save_arrays(arrays, path))
     path.with_suffix(".json").write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     if options.goes_with:

@@ -102,7 +102,9 @@ class PlaneRaster:
             self._tiles.append(_Tile(y0, x0, rows, columns, png.tobytes()))
 
     def window(self, y0: int, x0: int, side: int) -> NDArray[np.uint8] | None:
-        """Return the planes of a square window, glass where no tile lies; None where all is.
+        """Return the planes of a square window: glass where no tile lies, and beyond the slide its mirror image.
+
+        A slide may end within tissue; glass there would look like an edge of it.
 
         Parameters
         ----------
@@ -114,16 +116,26 @@ class PlaneRaster:
         Returns
         -------
         ndarray, shape (4 side, 4 side, 3), uint8, or None
+            None where no tile lies in the window.
         """
-        planes, found = np.zeros((side * SQUARE, side * SQUARE, PLANES), np.uint8), False
+        first, last = (max(y0, 0), max(x0, 0)), (min(y0 + side, self.shape[0]), min(x0 + side, self.shape[1]))
+        if first[0] >= last[0] or first[1] >= last[1]:
+            return None
+        size = (last[0] - first[0]) * SQUARE, (last[1] - first[1]) * SQUARE
+        planes, found = np.zeros((*size, PLANES), np.uint8), False
         for tile in self._tiles:
-            top, bottom = max(y0, tile.y0), min(y0 + side, tile.y0 + tile.rows)
-            left, right = max(x0, tile.x0), min(x0 + side, tile.x0 + tile.columns)
+            top, bottom = max(first[0], tile.y0), min(last[0], tile.y0 + tile.rows)
+            left, right = max(first[1], tile.x0), min(last[1], tile.x0 + tile.columns)
             if top < bottom and left < right:
-                place = _pixels(top - y0, bottom - y0), _pixels(left - x0, right - x0)
+                place = _pixels(top - first[0], bottom - first[0]), _pixels(left - first[1], right - first[1])
                 part = _pixels(top - tile.y0, bottom - tile.y0), _pixels(left - tile.x0, right - tile.x0)
                 planes[place], found = tile.planes()[part], True
-        return planes if found else None
+        if not found:
+            return None
+        above, left_of = (first[0] - y0) * SQUARE, (first[1] - x0) * SQUARE
+        below, right_of = (y0 + side - last[0]) * SQUARE, (x0 + side - last[1]) * SQUARE
+        mirrored = cv2.copyMakeBorder(planes, above, below, left_of, right_of, cv2.BORDER_REFLECT_101)
+        return np.asarray(mirrored, np.uint8)
 
 
 def _pixels(first: int, last: int) -> slice:

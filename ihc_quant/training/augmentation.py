@@ -77,7 +77,7 @@ class AugmentationRanges:
 
 
 VARIED = AugmentationRanges()
-FAINTER = AugmentationRanges(chromogen_low=0.45, chromogen_high=1.7)
+FAINTER = AugmentationRanges(chromogen_low=0.5, chromogen_high=1.7)
 """Of painted images, whose faint cells are known to be positive: people's marks show least of a weak stain."""
 
 

@@ -56,7 +56,7 @@ class Emphasis:
 
 MARKED = Emphasis()
 """Of marks that people made."""
-EXACT = Emphasis(positive=2.5, negative=2.5, call=2.0, brown=6.0, outlines=True)
+EXACT = Emphasis(positive=2.5, negative=2.0, call=2.0, brown=6.0, outlines=True)
 """Of painted images, whose truth has no error: all that a reader could see is a cell, and nothing else."""
 
 
