@@ -30,7 +30,7 @@ ENCODER = Architecture(
 )
 """Levels of 2, 4, 8 and 16 pixels; the decoder is another one than that of the cells' network."""
 
-CORE, MARGIN = 256, 48
+CORE, MARGIN = 320, 32
 """Squares of a window that are kept, and those around them, about as far as the network sees; a slide is judged window
 by window, so memory does not grow with it."""
 
@@ -80,7 +80,7 @@ class FoldNetwork:
         return FoldChances(values, pixel_um * FOLD_STEP_PX)
 
     def chance(self, window: NDArray[np.uint8]) -> Floats:
-        """Return the chance of each square of one window, uint8 (1408, 1408, 3) to float32 (352, 352)."""
+        """Return the chance of each square of one window, uint8 (1536, 1536, 3) to float32 (384, 384)."""
         # A request of its own: slides side by side in one process share this network.
         return np.asarray(self._compiled.create_infer_request().infer([window[np.newaxis]])[0][0, 0], np.float32)
 

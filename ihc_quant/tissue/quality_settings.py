@@ -122,7 +122,7 @@ class QualitySettings:
     fold_least_um2: float = 3_500.0
     fold_widest_um: float = 200.0
     fold_longer: float = 1.8
-    fold_chance: float = 0.5
+    fold_chance: float = 0.55
     fold_sure: float = 0.75
     fold_chance_um2: float = 1_500.0
     blur_ratio: float = 0.78
