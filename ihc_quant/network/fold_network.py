@@ -18,6 +18,7 @@ from ihc_quant.errors import WeightsError
 from ihc_quant.network.card import WEIGHTS_FOLDER, Architecture, FoldsNetwork, file_sha256
 from ihc_quant.network.inverted_residuals import widths_of
 from ihc_quant.network.openvino_graph import CHANNELS_FIRST, Floats, GraphBuilder, doubled
+from ihc_quant.network.quantisation import encoder_ranges
 from ihc_quant.network.weights import load_arrays
 from ihc_quant.tissue.fold_chances import CERTAIN, FoldChances
 from ihc_quant.tissue.fold_planes import DENSITY_STEP_OD, FOLD_STEP_PX, PLANES, SQUARE, PlaneRaster
@@ -29,6 +30,9 @@ ENCODER = Architecture(
     widths=widths_of(RESIDUALS), encoder_blocks=RESIDUALS, decoder_blocks=(0, 0, 0), encoder="efficientnet_lite0"
 )
 """Levels of 2, 4, 8 and 16 pixels; the decoder is another one than that of the cells' network."""
+
+ROUNDED = ("mid.0", "mid.1", "up.0", "up.1")
+"""Blocks of the decoder whose activations are rounded too."""
 
 CORE, MARGIN = 320, 32
 """Squares of a window that are kept, and those around them, about as far as the network sees; a slide is judged window
@@ -53,7 +57,7 @@ class FoldNetwork:
         # As the cells' network sees pixels: 0 on glass, 255 on black.
         light = ops.exp(ops.multiply(density, ops.constant(np.float32(-np.log(10) * DENSITY_STEP_OD))))
         image = ops.multiply(ops.subtract(ops.constant(np.float32(1)), light), ops.constant(np.float32(255)))
-        build = GraphBuilder(tensors, ENCODER)
+        build = GraphBuilder(tensors, ENCODER, encoder_ranges(tensors, ENCODER, ROUNDED))
         _, fine, middle, coarse = build.levels(ops.space_to_depth(image, "depth_first", ENCODER.fold))
         features = build.block(build.block(coarse, "mid.0"), "mid.1")
         features = build.block(ops.add(middle, doubled(build.plain(features, "side.0"))), "up.0")

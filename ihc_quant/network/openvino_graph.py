@@ -69,8 +69,7 @@ class GraphBuilder:
     def features(self, image: Any) -> Any:
         """Return the features that the head takes, for folded pixels of 0 (white) to 255."""
         architecture = self._architecture
-        features = image if self._ranges is None else _quantised(image, (0.0, 255.0))
-        *skips, features = self.levels(features)
+        *skips, features = self.levels(image)
         for step, level in enumerate(reversed(range(len(architecture.widths) - 1))):
             # Rounded before it is doubled: four times as many integers are still as few bytes.
             lateral = self._rounded(self.plain(features, f"lateral.{step}"), f"lateral.{step}")
@@ -81,6 +80,7 @@ class GraphBuilder:
 
     def levels(self, image: Any) -> Iterator[Any]:
         """Return what each level of the encoder makes, finest first, for folded pixels of 0 (white) to 255."""
+        image = image if self._ranges is None else _quantised(image, (0.0, 255.0))
         return self._plain_levels(image) if self._architecture.encoder == "plain" else self._residual_levels(image)
 
     def _plain_levels(self, features: Any) -> Iterator[Any]:

@@ -7,7 +7,8 @@ Data-Free Quantization Through Weight Equalization and Bias Correction (2019), s
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,8 +50,7 @@ def activation_ranges(tensors: Tensors, architecture: Architecture) -> dict[str,
         activation comes from.
     """
     ranges: dict[str, Range] = {}
-    levels = _plain_levels if architecture.encoder == "plain" else _residual_levels
-    *skips, (mean, variance) = levels(tensors, architecture, ranges)
+    *skips, (mean, variance) = _levels(tensors, architecture, ranges)
     for step, level in enumerate(reversed(range(len(architecture.widths) - 1))):
         kernel = tensors[f"lateral.{step}.weight"][:, :, 0, 0].astype(np.float64)
         skip_mean, skip_variance = skips.pop()
@@ -63,6 +63,19 @@ def activation_ranges(tensors: Tensors, architecture: Architecture) -> dict[str,
             name = f"decoder.{step}.{block}"
             ranges[name], mean, variance = _rectified(tensors, name)
     return ranges
+
+
+def encoder_ranges(tensors: Tensors, architecture: Architecture, blocks: Sequence[str] = ()) -> dict[str, Range]:
+    """Return the ranges of the encoder's activations alone, and of further blocks that end in a rectifier."""
+    ranges: dict[str, Range] = {}
+    deque(_levels(tensors, architecture, ranges), maxlen=0)
+    return ranges | {name: _rectified(tensors, name)[0] for name in blocks}
+
+
+def _levels(tensors: Tensors, architecture: Architecture, ranges: dict[str, Range]) -> Iterator[Moments]:
+    """Yield mean and variance of what each level of the encoder makes, and note the ranges."""
+    levels = _plain_levels if architecture.encoder == "plain" else _residual_levels
+    return levels(tensors, architecture, ranges)
 
 
 def _plain_levels(tensors: Tensors, architecture: Architecture, ranges: dict[str, Range]) -> Iterator[Moments]:
