@@ -51,8 +51,8 @@ NODES = SHARED_DATA / "unlabelled" / "lymphnode_cd3"
 SETS = {"tuning": (("ihc_a.png", "pair1_cd3.png"), 0), "judged": (("ihc_b.png", "pair2_cd3.png"), 2000)}
 """Pictures and first seed of each set."""
 FOLD_SEEDS = {"tuning": 0, "judged": 100000}
-"""First seed of folds: those from 2000, 5000, 6000, 9000, 10000, 20000, 30000, 50000 and 70000 were judged while something was
-chosen."""
+"""First seed of folds: those from 2000, 5000, 6000, 9000, 10000, 20000, 30000, 50000 and 70000 were judged while
+something was chosen."""
 OVERVIEWS_UM = (2.0, 4.0, 8.0)
 TILE_PX, MARGIN_PX = 1024, 48
 COLOURS = {

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
+import pyarrow
 from numpy.typing import NDArray
 
 from ihc_quant.domain.geometry import GridBox, Size
@@ -27,6 +28,9 @@ DENSITY_STEP_OD = 0.008
 
 PLANES = 3
 """Densities of red, green and blue, in this order."""
+
+CODEC = pyarrow.Codec("zstd", compression_level=1)
+"""Of tiles that wait for the last one; a tile takes a millisecond, as PNG twenty."""
 
 
 def fold_planes(rgb: NDArray[np.uint8], white: White) -> NDArray[np.uint8]:
@@ -66,15 +70,17 @@ class _Tile:
     x0: int
     rows: int
     columns: int
-    png: bytes
+    compressed: bytes
 
     def planes(self) -> NDArray[np.uint8]:
-        return np.asarray(cv2.imdecode(np.frombuffer(self.png, np.uint8), cv2.IMREAD_COLOR), np.uint8)
+        shape = self.rows * SQUARE, self.columns * SQUARE, PLANES
+        size = int(np.prod(shape))
+        return np.frombuffer(CODEC.decompress(self.compressed, size, asbytes=True), np.uint8).reshape(shape)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PlaneRaster:
-    """The planes of a slide, kept for its tiles alone and compressed: some 0.7 MB for a mm² of tissue.
+    """The planes of a slide, kept for its tiles alone and compressed: some 0.8 MB for a mm² of tissue.
 
     Attributes
     ----------
@@ -98,8 +104,7 @@ class PlaneRaster:
         columns = min(core.width // FOLD_STEP_PX, self.shape[1] - x0)
         if rows > 0 and columns > 0:
             part = np.ascontiguousarray(planes[top : top + rows * SQUARE, left : left + columns * SQUARE])
-            _, png = cv2.imencode(".png", part, [cv2.IMWRITE_PNG_COMPRESSION, 1])
-            self._tiles.append(_Tile(y0, x0, rows, columns, png.tobytes()))
+            self._tiles.append(_Tile(y0, x0, rows, columns, CODEC.compress(part.tobytes(), asbytes=True)))
 
     def window(self, y0: int, x0: int, side: int) -> NDArray[np.uint8] | None:
         """Return the planes of a square window: glass where no tile lies, and beyond the slide its mirror image.

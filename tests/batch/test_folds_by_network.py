@@ -57,7 +57,7 @@ def test_what_the_network_of_the_card_tells_is_the_fold_of_the_slide(
     quality = read_slide_json(run.folder)[1].quality
     assert quality is not None
     assert quality.found.folds_by == f"network dense, SHA-256 {STATED.sha256}"
-    assert quality.findings.shares[CAUSE_WORDS[Cause.FOLD]] > 0.2
+    assert quality.findings.shares[CAUSE_WORDS[Cause.FOLD]] > 0.05
     assert any("fold (" in note for note in run.outcome.notes)
 
 

@@ -39,8 +39,8 @@ def test_what_is_run_is_the_network_that_learned() -> None:
         expected = torch.sigmoid(network(pixels_of(window)))[0].numpy()
     off = np.abs(FoldNetwork(tensors_of(network), 1).chance(window) - expected)
     # It is run in integers.
-    assert off.mean() < 0.02
-    assert off.max() < 0.15
+    assert off.mean() < 0.05
+    assert off.max() < 0.3
 
 
 def test_a_band_that_is_twice_as_dense_is_learned_and_alike_each_time() -> None:
