@@ -34,7 +34,7 @@ ENCODER = Architecture(
 ROUNDED = ("mid.0", "mid.1", "up.0", "up.1")
 """Blocks of the decoder whose activations are rounded too."""
 
-CORE, MARGIN = 320, 32
+CORE, MARGIN = 256, 32
 """Squares of a window that are kept, and those around them, about as far as the network sees; a slide is judged window
 by window, so memory does not grow with it."""
 
@@ -84,7 +84,7 @@ class FoldNetwork:
         return FoldChances(values, pixel_um * FOLD_STEP_PX)
 
     def chance(self, window: NDArray[np.uint8]) -> Floats:
-        """Return the chance of each square of one window, uint8 (1536, 1536, 3) to float32 (384, 384)."""
+        """Return the chance of each square of one window, uint8 (1280, 1280, 3) to float32 (320, 320)."""
         # A request of its own: slides side by side in one process share this network.
         return np.asarray(self._compiled.create_infer_request().infer([window[np.newaxis]])[0][0, 0], np.float32)
 
