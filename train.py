@@ -37,7 +37,7 @@ from ihc_quant.training.recipe import stated_settings
 from ihc_quant.training.runs import settings_of_run, write_settings
 from ihc_quant.training.sources import Counted
 from ihc_quant.training.splits import FOLDS, Split
-from ihc_quant.training.state import State, keep_best, load_last, out_of_patience, save_last, start_from
+from ihc_quant.training.state import State, follow, keep_best, load_last, out_of_patience, save_last, start_from
 
 RUNS = Path("runs")  # folder of logs and checkpoints
 FOLD_NAMES = [str(fold) for fold in range(FOLDS)]
@@ -220,13 +220,7 @@ def take_step(state: State, batch: Batch, settings: Settings) -> NDArray[np.floa
     torch.autograd.backward((losses * importance).sum())
     nn.utils.clip_grad_norm_(state.network.parameters(), 5.0)
     state.optimiser.step()
-    # The average follows faster at first, lest it remember the weights that had learned nothing.
-    kept = min(settings.averaging, (state.step + 1) / (state.step + 10))
-    for name, tensor in state.network.state_dict().items():
-        if tensor.is_floating_point():
-            state.average[name].lerp_(tensor, 1 - kept)
-        else:
-            state.average[name].copy_(tensor)
+    follow(state.average, state.network, state.step, settings.averaging)
     state.step += 1
     return np.asarray(losses.detach().cpu().numpy(), np.float32)
 

@@ -35,6 +35,7 @@ from ihc_quant.network.fold_network import ENCODER
 from ihc_quant.network.weights import Arrays, load_arrays, save_arrays
 from ihc_quant.tissue.fold_planes import DENSITY_STEP_OD, SQUARE
 from ihc_quant.tissue.quality_settings import DEFAULT_QUALITY
+from ihc_quant.training.state import follow, with_encoder
 from ihc_quant.training.statements import inherited_sources
 
 LESSONS_FOLDER = PROJECT / "runs" / "fold-lessons"
@@ -61,7 +62,8 @@ LIMITS = {
     "least": DEFAULT_QUALITY.fold_chance,
     "sure": DEFAULT_QUALITY.fold_sure,
     "least_um2": DEFAULT_QUALITY.fold_chance_um2,
-    "note": "least chance in a fold, least chance somewhere in it, smallest fold; chosen on the tuning nodes",
+    "note": "least chance in a fold, least chance somewhere in it, smallest fold; "
+    "chosen while looking at the judged nodes, on other seeds than those of the figures",
 }
 
 RESEARCH_ONLY = "Research use only: learned in part from pictures that state no licence"
@@ -197,11 +199,8 @@ def beginner(encoder: Path | None) -> FoldTeacher:
     network = FoldTeacher()
     if encoder is None:
         return network
-    state = network.state_dict()
-    taught_elsewhere = {
-        name: torch.from_numpy(array.copy()) for name, array in load_arrays(encoder).items() if name in state
-    }
-    network.load_state_dict(state | taught_elsewhere)
+    given = {name: torch.from_numpy(array.copy()) for name, array in load_arrays(encoder).items()}
+    network.load_state_dict(with_encoder(network.state_dict(), given))
     return network
 
 
@@ -242,22 +241,12 @@ def taught(lessons: Sequence[Lesson], steps: int, seed: int, encoder: Path | Non
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(network.parameters(), LARGEST_GRADIENT)
         optimiser.step()
-        _average(averaged, network, min(AVERAGED, (step + 1) / (step + 10)))
+        follow(averaged.state_dict(), network, step, AVERAGED)
         losses.append(loss.item())
         if (step + 1) % 100 == 0 or step + 1 == steps:
             progress = f"seed {seed}: step {step + 1} of {steps}, loss {np.mean(losses[-100:]):.4f}"
             print(f"{progress}, {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
     return averaged.eval()
-
-
-def _average(averaged: FoldTeacher, network: FoldTeacher, kept: float) -> None:
-    """Move averaged weights, means and variances towards those of the network."""
-    state = network.state_dict()
-    for name, tensor in averaged.state_dict().items():
-        if tensor.is_floating_point():
-            tensor.lerp_(state[name], 1 - kept)
-        else:
-            tensor.copy_(state[name])
 
 
 # --- command --------------------------------------------------------------------------------------------------------
@@ -285,7 +274,7 @@ def card_of(options: argparse.Namespace, lessons: Sequence[Lesson], sha256: str)
 
 
 def main() -> None:
-    """Draw lessons, teach every member and write tensors and card."""
+    """Draw lessons, teach and write tensors and card."""
     parser = argparse.ArgumentParser(description="Teach the network that tells folds.")
     parser.add_argument("--name", help='of the network (default "default", or "open")')
     parser.add_argument("--lessons", type=int, default=2000)

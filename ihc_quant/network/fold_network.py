@@ -48,16 +48,18 @@ class FoldNetwork:
         As ``FoldTeacher`` names them, float32.
     cores : int
         Processor cores to use.
+    int8 : bool
+        Whether convolutions take integers; see ``quantisation``.
     """
 
-    def __init__(self, tensors: dict[str, Floats], cores: int) -> None:
+    def __init__(self, tensors: dict[str, Floats], cores: int, *, int8: bool = True) -> None:
         side = (CORE + 2 * MARGIN) * SQUARE
         planes = ops.parameter([1, side, side, PLANES], np.uint8, name="planes")
         density = ops.convert(ops.transpose(planes, CHANNELS_FIRST), "f32")
         # As the cells' network sees pixels: 0 on glass, 255 on black.
         light = ops.exp(ops.multiply(density, ops.constant(np.float32(-np.log(10) * DENSITY_STEP_OD))))
         image = ops.multiply(ops.subtract(ops.constant(np.float32(1)), light), ops.constant(np.float32(255)))
-        build = GraphBuilder(tensors, ENCODER, encoder_ranges(tensors, ENCODER, ROUNDED))
+        build = GraphBuilder(tensors, ENCODER, encoder_ranges(tensors, ENCODER, ROUNDED) if int8 else None)
         _, fine, middle, coarse = build.levels(ops.space_to_depth(image, "depth_first", ENCODER.fold))
         features = build.block(build.block(coarse, "mid.0"), "mid.1")
         features = build.block(ops.add(middle, doubled(build.plain(features, "side.0"))), "up.0")

@@ -12,7 +12,8 @@ import pyarrow
 from numpy.typing import NDArray
 
 from ihc_quant.domain.geometry import GridBox, Size
-from ihc_quant.stain.density import White, density_table, require_rgb
+from ihc_quant.stain.density import White, density_table
+from ihc_quant.tissue.tile_measures import halved
 
 PLANE_PX = 2
 """Network pixels along a pixel of the planes."""
@@ -53,11 +54,7 @@ def fold_planes(rgb: NDArray[np.uint8], white: White) -> NDArray[np.uint8]:
     ValueError
         Where the size is not a multiple of ``FOLD_STEP_PX``.
     """
-    require_rgb(rgb)
-    height, width = rgb.shape[:2]
-    if height % FOLD_STEP_PX or width % FOLD_STEP_PX or 0 in rgb.shape:
-        raise ValueError(f"an image's sides are multiples of {FOLD_STEP_PX}, got {width} × {height}")
-    half = cv2.resize(rgb, (width // PLANE_PX, height // PLANE_PX), interpolation=cv2.INTER_AREA)
+    half = halved(rgb, FOLD_STEP_PX)
     steps = np.clip(np.rint(density_table(white) / DENSITY_STEP_OD), 0, 255).astype(np.uint8)
     return np.asarray(cv2.LUT(half, np.ascontiguousarray(steps.T[np.newaxis])), np.uint8)
 

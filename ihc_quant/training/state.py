@@ -1,10 +1,11 @@
 """The state of a training run, how it begins, and how it is kept so that it goes on exactly."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ihc_quant.errors import SettingsError
 from ihc_quant.network.architecture import CellNetwork
@@ -126,14 +127,30 @@ def start_from(network: CellNetwork, weights: str, folder: Path) -> None:
         keep_start(weights, folder)
     tensors = {name: torch.from_numpy(array.copy()) for name, array in load_arrays(path).items()}
     if all(name.startswith(ENCODER) for name in tensors):
-        state = network.state_dict()
-        other = {
-            name: tensor for name, tensor in state.items() if not name.startswith(ENCODER) or name.endswith(COUNTER)
-        }
-        tensors = other | {name: tensor for name, tensor in tensors.items() if name in state}
+        tensors = with_encoder(network.state_dict(), tensors)
     try:
         network.load_state_dict(tensors)
     except RuntimeError as error:
         raise SettingsError(
             f"{path}: --start named weights of another architecture; start from others, or state their --encoder."
         ) from error
+
+
+def with_encoder(state: Mapping[str, Tensor], encoder: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return a state with the tensors of an encoder in place of its own; those it has no place for are left out.
+
+    What the encoder ought to hold and does not is missing, so that loading the state fails.
+    """
+    other = {name: tensor for name, tensor in state.items() if not name.startswith(ENCODER) or name.endswith(COUNTER)}
+    return other | {name: tensor for name, tensor in encoder.items() if name in state}
+
+
+def follow(average: Mapping[str, Tensor], network: nn.Module, step: int, averaging: float) -> None:
+    """Move a running average of weights, means and variances towards those of the network, after a step."""
+    # The average follows faster at first, lest it remember the weights that had learned nothing.
+    kept = min(averaging, (step + 1) / (step + 10))
+    for name, tensor in network.state_dict().items():
+        if tensor.is_floating_point():
+            average[name].lerp_(tensor, 1 - kept)
+        else:
+            average[name].copy_(tensor)
