@@ -37,7 +37,18 @@ from ihc_quant.training.recipe import stated_settings
 from ihc_quant.training.runs import settings_of_run, write_settings
 from ihc_quant.training.sources import Counted
 from ihc_quant.training.splits import FOLDS, Split
-from ihc_quant.training.state import State, follow, keep_best, load_last, out_of_patience, save_last, start_from
+from ihc_quant.training.state import (
+    State,
+    end_part,
+    follow,
+    freeze_weights,
+    keep_best,
+    load_last,
+    out_of_patience,
+    round_weights,
+    save_last,
+    start_from,
+)
 
 RUNS = Path("runs")  # folder of logs and checkpoints
 FOLD_NAMES = [str(fold) for fold in range(FOLDS)]
@@ -60,7 +71,7 @@ class Settings:
     hold_out_images: bool = False  # though no patient is named, of five other images one validates and one tests
     encoder: str = "plain"  # or efficientnet_lite0, to start from weights/efficientnet-lite0.safetensors; slower
     start: str = ""  # a name, a card or a safetensors file of weights, or of an encoder's, to start from; "" for chance
-    steps: int = 1500  # optimiser steps
+    steps: int = 1500  # optimiser steps of the first part
     patience: int = 0  # validations without a better score after which training stops; 0 for never
     size_px: int = 160  # side of a training image, a multiple of the network's stride
     cd138: int = 10  # images of marrow with CD138 in a batch
@@ -79,6 +90,10 @@ class Settings:
     on_positive: float = 0.5  # share of crops placed around a positive cell, where there is one
     rate: float = 3e-3  # highest learning rate, reached after the warm-up
     warm_up: int = 100  # steps of linear warm-up; a cosine to zero follows
+    restarts: int = 0  # times the rate rises once more; kept is the mean of the weights at the end of each part
+    restart_steps: int = 400  # steps of each such part
+    restart_rate: float = 2e-3  # highest rate there and of rounded steps, reached after a warm-up of their own
+    rounded_steps: int = 0  # steps at the end, weights of convolutions rounded for int8, all else learns; 0 for none
     decay: float = 0.02  # weight decay
     averaging: float = 0.99  # decay of the running average of weights, which is what is kept
     extent_weight: float = 1.0  # weight of the extent loss beside the centre's
@@ -91,7 +106,16 @@ class Settings:
     finish: bool = False  # choose operating points, test, write weights and card; no training
 
     def __post_init__(self) -> None:
-        for name in ("steps", "every", "painted_fields", "painted_px", "threads", "pixel_um", "rate"):
+        for name in (
+            "steps",
+            "restart_steps",
+            "every",
+            "painted_fields",
+            "painted_px",
+            "threads",
+            "pixel_um",
+            "rate",
+        ):
             if not getattr(self, name) > 0:
                 raise SettingsError(f"--{name.replace('_', '-')} must be above 0, not {getattr(self, name)}.")
         if self.encoder not in ARCHITECTURES:
@@ -107,13 +131,28 @@ class Settings:
             raise SettingsError(f"--fold must be one of {', '.join(FOLD_NAMES)} or all, not {self.fold}.")
         if self.precision not in PRECISIONS:
             raise SettingsError(f"--precision must be one of {', '.join(PRECISIONS)}, not {self.precision}.")
-        if self.patience < 0:
-            raise SettingsError(f"--patience must not be below 0, not {self.patience}.")
+        for name in ("patience", "restarts", "rounded_steps"):
+            if getattr(self, name) < 0:
+                raise SettingsError(f"--{name.replace('_', '-')} must not be below 0, not {getattr(self, name)}.")
 
     @property
     def architecture(self) -> Architecture:
         """Shape of the network."""
         return ARCHITECTURES[self.encoder]
+
+    @property
+    def exact_steps(self) -> int:
+        """Optimiser steps before weights are rounded, restarts among them."""
+        return self.steps + self.restarts * self.restart_steps
+
+    @property
+    def all_steps(self) -> int:
+        """Optimiser steps from the first to the last."""
+        return self.exact_steps + self.rounded_steps
+
+    def ends_part(self, step: int) -> bool:
+        """Return whether so many steps end the first part or one that a restart began."""
+        return self.steps <= step <= self.exact_steps and (step - self.steps) % self.restart_steps == 0
 
     @property
     def folder(self) -> Path:
@@ -183,9 +222,9 @@ def first_state(settings: Settings, folder: Path) -> State:
     if settings.start:
         start_from(network, settings.start, folder)
     network = network.to(training_device()).to(memory_format=torch.channels_last)
-    average = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    average, mean = ({name: tensor.clone() for name, tensor in network.state_dict().items()} for _ in range(2))
     optimiser = torch.optim.AdamW(network.parameters(), lr=settings.rate, weight_decay=settings.decay)
-    return State(network, average, optimiser)
+    return State(network, average, mean, optimiser)
 
 
 def training_device() -> torch.device:
@@ -195,16 +234,26 @@ def training_device() -> torch.device:
 
 # --- loop -----------------------------------------------------------------------------------------------------------
 def learning_rate(step: int, settings: Settings) -> float:
-    """Return the rate of a step: linear warm-up, then a cosine to zero."""
+    """Return the rate of a step: linear warm-up, then a cosine to zero; so anew in each part."""
+    rate, steps = settings.rate, settings.steps
+    if step >= settings.exact_steps:
+        rate, steps, step = settings.restart_rate, settings.rounded_steps, step - settings.exact_steps
+    elif step >= settings.steps:
+        rate, steps = settings.restart_rate, settings.restart_steps
+        step = (step - settings.steps) % steps
     if step < settings.warm_up:
-        return settings.rate * ((step + 1) / settings.warm_up)
-    progress = (step - settings.warm_up) / max(1, settings.steps - settings.warm_up)
-    return settings.rate * 0.5 * (1 + math.cos(math.pi * progress))
+        return rate * ((step + 1) / settings.warm_up)
+    progress = (step - settings.warm_up) / max(1, steps - settings.warm_up)
+    return rate * 0.5 * (1 + math.cos(math.pi * progress))
 
 
 def take_step(state: State, batch: Batch, settings: Settings) -> NDArray[np.float32]:
     """Learn from one batch; return the losses of the three maps."""
     device = next(state.network.parameters()).device
+    if state.step == settings.exact_steps:
+        round_weights(state)
+    if state.step >= settings.exact_steps:
+        freeze_weights(state.network)
     for group in state.optimiser.param_groups:
         group["lr"] = learning_rate(state.step, settings)
     state.network.train()
@@ -222,6 +271,8 @@ def take_step(state: State, batch: Batch, settings: Settings) -> NDArray[np.floa
     state.optimiser.step()
     follow(state.average, state.network, state.step, settings.averaging)
     state.step += 1
+    if settings.ends_part(state.step):
+        end_part(state)
     return np.asarray(losses.detach().cpu().numpy(), np.float32)
 
 
@@ -235,21 +286,23 @@ def train(settings: Settings, split: Split, folder: Path) -> None:
     averaged = CellNetwork(settings.architecture).to(training_device())
     clock, start, losses = time.monotonic(), state.step, []
     patience = settings.patience * settings.every if split.validation else 0
-    end = start if out_of_patience(state, patience) else settings.steps
-    with Watch(folder, start, settings.steps) as watch:
+    end = start if out_of_patience(state, patience) else settings.all_steps
+    with Watch(folder, start, settings.all_steps) as watch:
         for _, batch in drawer.draw_ahead(start, end):
             losses.append(take_step(state, batch, settings))
             watch.step_taken()
-            if state.step % settings.every and state.step != settings.steps:
+            if state.step % settings.every and state.step != settings.all_steps:
                 continue
-            averaged.load_state_dict(state.average)
+            # Between two ends the mean of the ends says nothing of where the network is.
+            kept = state.mean if settings.ends_part(state.step) else state.average
+            averaged.load_state_dict(kept)
             scores = quick_scores(averaged.eval(), split.validation, settings.pixel_um) if split.validation else {}
-            if scores or state.step == settings.steps:  # without validation the last is the best
-                keep_best(state, scores.get("mean"), folder / "best.safetensors")
+            if scores or state.step == settings.all_steps:  # without validation the last is the best
+                keep_best(state, kept, scores.get("mean"), folder / "best.safetensors")
             row = log(folder / "log.csv", state.step, np.mean(losses, axis=0), scores)
             save_last(state, folder / "last.safetensors")
             losses.clear()
-            watch.validated(row, (time.monotonic() - clock) / (state.step - start) * (settings.steps - state.step))
+            watch.validated(row, (time.monotonic() - clock) / (state.step - start) * (settings.all_steps - state.step))
             if out_of_patience(state, patience):
                 break
 

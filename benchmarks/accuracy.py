@@ -29,6 +29,7 @@ from labelled_images import READERS, LabelledImage
 from material import SHARED_DATA
 from robustness import MOST_IMAGES, moves, summary
 from scored_pictures import TILE_PX, WORKERS, Scorer
+from scoring_runs import usual_predictor
 from tables import machine, markdown_table, print_table
 from tuned_classical import CANDIDATES, ClassicalKnobs, as_json, classical_cells, evenly, tune
 from two_scanners import FIXED, MOVING, two_scanner_figures
@@ -37,7 +38,6 @@ from ihc_quant.batch.settings import QualityMode
 from ihc_quant.domain.geometry import Mpp
 from ihc_quant.errors import IhcQuantError, SettingsError
 from ihc_quant.network.card import WeightsCard, read_card, resolve_card
-from ihc_quant.network.predictor import load_predictor
 
 PARTS = (*READERS, "two-scanners", "robustness", "artefacts")
 TUNED_ON = ("cd138", "bcdata")
@@ -59,7 +59,7 @@ class Judged:
 
 def load(weights: str, tile_px: int, quality: QualityMode = "off") -> Judged:
     """Load weights by name or card, ready to score on the CPU."""
-    predictor = load_predictor(weights, device="cpu", workers=WORKERS)
+    predictor = usual_predictor(weights, workers=WORKERS)
     return Judged(predictor.card, Scorer(predictor, tile_px, quality))
 
 

@@ -16,9 +16,9 @@ from material import SHARED_DATA, picture
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from scored_pictures import FoundCells, Scorer
+from scoring_runs import usual_predictor
 
 from ihc_quant.domain.geometry import Mpp
-from ihc_quant.network.predictor import load_predictor
 
 NODES = SHARED_DATA / "unlabelled" / "lymphnode_cd3"
 NODE_UM = 0.5
@@ -78,7 +78,7 @@ def main() -> None:
     if not NODES.is_dir():
         raise SystemExit(f"{NODES}: the unlabelled pictures are not here; there is nothing to draw.")
     asked.output.mkdir(parents=True, exist_ok=True)
-    scorer = Scorer(load_predictor(asked.weights, workers=2), tile_px=1024)
+    scorer = Scorer(usual_predictor(asked.weights), tile_px=1024)
     sheets: list[tuple[str, Image.Image]] = []
     for seed, path in enumerate(sorted(path for path in NODES.glob("*.png") if not path.stem.endswith("_he"))):
         found, rgb = scorer.score(path, Mpp.square(NODE_UM)), picture(path)

@@ -15,13 +15,13 @@ from typing import Any
 from unittest.mock import patch
 
 from material import SHARED_DATA, Plane, picture, write_slide
-from scoring_runs import positive_percent, run_here
+from scoring_runs import positive_percent, run_here, usual_predictor
 from tables import Bar, show
 
 from ihc_quant.batch import slide_job
 from ihc_quant.domain.geometry import Mpp
 from ihc_quant.domain.score import CellCounts
-from ihc_quant.network.predictor import MapPredictor, load_predictor
+from ihc_quant.network.predictor import MapPredictor
 from ihc_quant.slide.opening import open_slide
 from ihc_quant.slide.openslide_reader import OpenSlideReader
 from ihc_quant.slide.reader import SlideReader
@@ -89,7 +89,7 @@ def main() -> None:
     if missing:
         print(f"Nothing to read: {', '.join(str(path) for path in missing)} is not here.")
         return
-    predictor = load_predictor("default", device="cpu", workers=WORKERS)
+    predictor = usual_predictor("default", workers=WORKERS)
     with TemporaryDirectory(prefix="ihc_quant_bench_") as temporary:
         folder = Path(temporary)
         copy = retiled(NDPI, folder / "OS-2-ndpi-retiled.tiff")

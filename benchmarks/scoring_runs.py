@@ -17,7 +17,8 @@ from ihc_quant.batch.slide_task import SlideTask
 from ihc_quant.domain.outcome import Scored
 from ihc_quant.domain.score import CellCounts
 from ihc_quant.domain.stain import SectionStain
-from ihc_quant.network.predictor import MapPredictor
+from ihc_quant.network.precision import settled_precision
+from ihc_quant.network.predictor import MapPredictor, RuntimeName, load_predictor
 from ihc_quant.scoring.calls import CallRule
 
 PROGRAM = Path(sys.executable).with_name("ihc-quant")
@@ -54,6 +55,12 @@ class ScoreRun:
     peak_bytes: int | None
     counts: CellCounts
     timings_s: dict[str, float]
+
+
+def usual_predictor(weights: str, runtime: RuntimeName = "auto", workers: int = 2) -> MapPredictor:
+    """Return the network as ``score`` runs it unasked on a CPU: in integers where the weights were taught so."""
+    precision = settled_precision("auto", weights, runtime=runtime, device="cpu")
+    return load_predictor(weights, runtime=runtime, device="cpu", workers=workers, precision=precision)
 
 
 def run_program(slide: Path, out: Path, marker: str, *options: str) -> ScoreRun:

@@ -23,7 +23,7 @@ import numpy as np
 from classical import PIXEL_UM, ClassicalPipeline, started_on
 from material import node_slide
 from numpy.typing import NDArray
-from scoring_runs import run_here, run_program
+from scoring_runs import run_here, run_program, usual_predictor
 from tables import Bar, show
 
 from ihc_quant.batch import derivation, slide_drawing, slide_measuring
@@ -36,7 +36,7 @@ from ihc_quant.domain.geometry import Grid
 from ihc_quant.domain.maps import CellMaps
 from ihc_quant.domain.tile import Tile, TileImage, TilePlan
 from ihc_quant.errors import IhcQuantError
-from ihc_quant.network.predictor import MapPredictor, load_predictor
+from ihc_quant.network.predictor import MapPredictor
 from ihc_quant.slide.opening import open_slide
 from ihc_quant.slide.resample import read_grid
 from ihc_quant.stain.estimate import reference_stains
@@ -135,7 +135,7 @@ def make_stage(slide: Path) -> Stage:
     predictors: dict[str, MapPredictor] = {}
     for runtime in RUNTIMES:
         try:
-            predictors[runtime] = load_predictor(measure.weights, runtime=runtime, device="cpu", workers=WORKERS)
+            predictors[runtime] = usual_predictor(measure.weights, runtime, WORKERS)
         except (ImportError, IhcQuantError) as error:
             print(f"{runtime} is not available: {error}")
     maps = in_threads(next(iter(predictors.values())).predict, [image.rgb for image in images], WORKERS)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from material import NODE_MPP, node_slide
 from numpy.typing import NDArray
+from scoring_runs import usual_predictor
 from tables import Bar, show
 
 from ihc_quant.batch.settings import MeasureSettings
@@ -23,7 +24,7 @@ from ihc_quant.batch.tile_stream import TileWork, stream_tiles
 from ihc_quant.domain.cell_table import CellTable
 from ihc_quant.domain.geometry import Grid
 from ihc_quant.evaluation.matching import detect
-from ihc_quant.network.predictor import MapPredictor, load_predictor
+from ihc_quant.network.predictor import MapPredictor
 from ihc_quant.scoring.calls import CallRule, call_cells
 from ihc_quant.slide.opening import open_slide
 from ihc_quant.slide.reader import SlideReader
@@ -185,7 +186,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     side_l0 = round(options.side * 0.5 / NODE_MPP.x)
-    predictor = load_predictor("default", runtime=options.runtime, device="cpu", workers=2)
+    predictor = usual_predictor("default", options.runtime)
     untiled = Tiling(options.side, max(MARGINS_PX), workers=1)
     rows = []
     with node_slide(side_l0, side_l0) as (path, source), open_slide(path) as reader:

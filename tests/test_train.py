@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 
 from ihc_quant.errors import SettingsError, WeightsError
 from ihc_quant.network.card import DataSource, read_card
+from ihc_quant.network.quantisation import lies_on_steps, on_steps
 from ihc_quant.network.weights import load_arrays
 from ihc_quant.training.field import TrainingField
 from ihc_quant.training.runs import settings_of_run, write_settings
 from ihc_quant.training.splits import Split, split_by_image
-from ihc_quant.training.state import save_last
+from ihc_quant.training.state import State, save_last
 from ihc_quant.training.statements import INHERITED
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -111,6 +112,65 @@ def test_a_run_that_was_stopped_goes_on_exactly(
     assert len({row["centre"] for row in rows}) == 3  # it did learn something at each step
 
 
+def kept_in(folder: Path, kind: str) -> dict[str, NDArray[np.float32]]:
+    """Return the floats of the last checkpoint's ``network``, ``average`` or ``mean``."""
+    tensors = load_arrays(folder / "last.safetensors").items()
+    floats = [(name, np.asarray(array, np.float32)) for name, array in tensors if array.dtype == np.float32]
+    return {name.removeprefix(f"{kind}."): array for name, array in floats if name.startswith(f"{kind}.")}
+
+
+IN_PARTS = replace(TINY, steps=2, every=1, warm_up=1, restarts=2, restart_steps=2, rounded_steps=2)
+
+
+@pytest.mark.parametrize("stop", range(1, 8))
+def test_a_run_in_parts_goes_on_exactly(
+    split: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: int
+) -> None:
+    def stopping(state: State, path: Path) -> None:
+        save_last(state, path)
+        if state.step == stop:
+            raise Stopped
+
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    whole.mkdir()
+    parts.mkdir()
+    train.train(IN_PARTS, split, whole)
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "save_last", stopping)
+        with pytest.raises(Stopped):
+            train.train(IN_PARTS, split, parts)
+    train.train(IN_PARTS, split, parts)
+    assert_same_run(whole, parts)
+
+
+def test_restarts_keep_the_mean_of_what_each_part_ended_with(split: Split, tmp_path: Path) -> None:
+    ends = []
+    for restarts in range(3):
+        folder = tmp_path / str(restarts)
+        folder.mkdir()
+        train.train(replace(IN_PARTS, restarts=restarts, rounded_steps=0), split, folder)
+        ends.append(kept_in(folder, "average"))
+    mean = kept_in(tmp_path / "2", "mean")
+    assert mean.keys() == ends[0].keys()
+    for name, array in mean.items():
+        np.testing.assert_allclose(array, np.mean([end[name] for end in ends], axis=0), rtol=1e-4, atol=1e-6)
+
+
+def test_rounded_steps_leave_weights_that_integers_hold_and_teach_the_rest(split: Split, tmp_path: Path) -> None:
+    exact, rounded = tmp_path / "exact", tmp_path / "rounded"
+    for folder, settings in ((exact, replace(IN_PARTS, rounded_steps=0)), (rounded, IN_PARTS)):
+        folder.mkdir()
+        train.train(settings, split, folder)
+    before, after = kept_in(exact, "mean"), kept_in(rounded, "average")
+    assert not lies_on_steps(before)
+    assert lies_on_steps(after)
+    for name, array in before.items():
+        if array.ndim == 4:
+            np.testing.assert_array_equal(after[name], on_steps(array))
+        elif name.endswith(".1.bias"):
+            assert not np.array_equal(after[name], array), name
+
+
 def test_a_finished_run_is_left_as_it_is(split: Split, tmp_path: Path) -> None:
     short = replace(TINY, steps=1)
     train.train(short, split, tmp_path)
@@ -136,6 +196,19 @@ def test_the_rate_rises_falls_and_never_passes_its_height(warm_up: int, steps: i
     assert rates[warm_up:] == sorted(rates[warm_up:], reverse=True)
     if warm_up < steps:
         assert rates[warm_up] == pytest.approx(settings.rate)
+
+
+def test_each_part_rises_to_its_own_height_and_falls() -> None:
+    settings = replace(
+        TINY, steps=10, warm_up=2, rate=4e-3, restarts=2, restart_steps=5, restart_rate=1e-3, rounded_steps=7
+    )
+    rates = [train.learning_rate(step, settings) for step in range(settings.all_steps)]
+    parts = [rates[:10], rates[10:15], rates[15:20], rates[20:]]
+    assert [len(part) for part in parts] == [10, 5, 5, 7]
+    assert [max(part) for part in parts] == pytest.approx([4e-3, 1e-3, 1e-3, 1e-3])
+    assert parts[1] == parts[2]
+    assert all(part[2:] == sorted(part[2:], reverse=True) for part in parts)
+    assert [step for step in range(30) if settings.ends_part(step)] == [10, 15, 20]
 
 
 def test_every_setting_is_a_flag_with_its_default() -> None:
@@ -416,7 +489,8 @@ def test_the_recipes_of_shipped_weights_can_be_read(name: str) -> None:
     settings = train.parse_settings(["--settings", str(ROOT / "weights" / f"{name}.yaml")])
     assert settings.name == name
     learned = {source for source, count in settings.shares().items() if count}
-    assert (settings.encoder, settings.start) == ("plain", "")
+    assert settings.encoder == ("plain" if name == "open" else "efficientnet_lite0")
+    assert bool(settings.start) == (name == "default")
     assert learned == ({"dsb2018", "painted"} if name == "open" else {"cd138", "bcdata", "dsb2018", "painted", "he"})
     assert not settings.validation_patients + settings.test_patients
 

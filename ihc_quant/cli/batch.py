@@ -81,7 +81,7 @@ class BatchOptions:
     no_proposal: options.NoProposal = False
     runtime: options.Runtime = "auto"
     device: options.Device = "auto"
-    precision: options.Precision = "float32"
+    precision: options.Precision = "auto"
     quality: options.Quality = options.QUALITY
 
 
@@ -145,8 +145,9 @@ def _run(manifest: Path, out: Path, given: BatchOptions) -> "RunRecord | None":
     """Do a run, or print its plan and return None."""
     # Everything that can be wrong is, before anything is written.
     measure = options.measure_settings(
-        given.weights, given.tile, given.margin, given.allow_coarse, given.precision, given.quality
-    )
+        given.weights, given.tile, given.margin, given.allow_coarse, given.precision, given.quality,
+        runtime=given.runtime, device=given.device,
+    )  # fmt: skip
     execution = options.execution_settings(given.runtime, given.device, given.threads)
     options.call_rule(given.threshold, given.cuts, given.call_by, given.compartment, 0.5)
     if given.force and given.retry_failed:
@@ -231,7 +232,7 @@ def _executor(slides: int, given: BatchOptions, device: str) -> "tuple[Executor,
 
 def _gpus(runtime: str, device: str) -> tuple[str, ...]:
     """Return the GPUs that the network will run on, as CUDA names them; none where it runs on the cores."""
-    from ihc_quant.network.predictor import has_gpu_driver
+    from ihc_quant.network.devices import has_gpu_driver
 
     if device == "cpu" or runtime == "openvino" or (device == "auto" and not has_gpu_driver()):
         return ()

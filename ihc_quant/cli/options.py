@@ -53,7 +53,10 @@ Workers = Annotated[int | None, typer.Option(min=1, max=256, help="Tiles worked 
 Runtime = Annotated[str, typer.Option(help="auto, torch or openvino.")]
 Precision = Annotated[
     str,
-    typer.Option(help="float32; or bfloat16 or int8: faster where the processor can, figures differ a little."),
+    typer.Option(
+        help="auto: int8 where the weights were taught so and the CPU computes, else float32; or float32, bfloat16 "
+        "(where the processor can) or int8: figures differ a little."
+    ),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu or a GPU such as cuda:0.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
@@ -156,8 +159,11 @@ def measure_settings(
     tile: int,
     margin: int,
     allow_coarse: bool,
-    precision: str = "float32",
+    precision: str = "auto",
     quality: str = QUALITY,
+    *,
+    runtime: str = "auto",
+    device: str = "auto",
 ) -> "MeasureSettings":
     """Return the settings of the measurement.
 
@@ -169,9 +175,10 @@ def measure_settings(
     from pydantic import ValidationError
 
     from ihc_quant.batch.settings import MeasureSettings, known_quality_mode
-    from ihc_quant.network.precision import known_precision
+    from ihc_quant.network.precision import settled_precision
 
-    exactness, mode = known_precision(precision), known_quality_mode(quality)
+    mode = known_quality_mode(quality)
+    exactness = settled_precision(precision, weights, runtime=runtime, device=device)
     try:
         return MeasureSettings(
             weights=weights,

@@ -39,14 +39,16 @@ def score(
     workers: options.Workers = None,
     runtime: options.Runtime = "auto",
     device: options.Device = "auto",
-    precision: options.Precision = "float32",
+    precision: options.Precision = "auto",
     json: options.Json = False,
 ) -> None:
     """Score one slide: cell table, tile table, scores and pictures."""
     stain = options.section_stain(marker, chromogen)
     override = options.square_mpp(mpp)
     named = options.fragment_numbers(fragments)
-    measure = options.measure_settings(weights, tile, margin, allow_coarse, precision, quality)
+    measure = options.measure_settings(
+        weights, tile, margin, allow_coarse, precision, quality, runtime=runtime, device=device
+    )
     execution = options.execution_settings(runtime, device, workers)
     options.call_rule(threshold, cuts, call_by, compartment, 0.5)
 
@@ -103,7 +105,7 @@ def demo(
 
     rows = read_manifest(SAMPLES / "manifest.csv")
     tasks = slide_tasks(rows)
-    predictor = load_predictor(weights, workers=execution.workers)
+    predictor = load_predictor(weights, workers=execution.workers, precision=measure.precision)
     rule = options.call_rule(None, None, "network", "cell", predictor.card.thresholds.positive)
     runs = {}
     for row, task in zip(rows, tasks, strict=True):

@@ -1,5 +1,7 @@
 """What this machine offers to run the network on. Both libraries are imported only when asked, torch takes seconds."""
 
+import ctypes
+
 
 def gpu_names() -> list[str]:
     """Return the names of the GPUs that PyTorch sees."""
@@ -20,3 +22,14 @@ def cpu_has_bfloat16() -> bool:
     import openvino
 
     return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def has_gpu_driver() -> bool:
+    """Return whether an NVIDIA driver is installed; asked before torch, which takes seconds to import."""
+    for name in ("libcuda.so.1", "nvcuda.dll"):
+        try:
+            ctypes.CDLL(name)
+        except OSError:
+            continue
+        return True
+    return False

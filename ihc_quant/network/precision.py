@@ -4,14 +4,48 @@ Rounding moves figures: page 0009 of ``docs/decisions`` has by how much. So the 
 measurement, stands in its digest and is never changed silently: what cannot be had is refused.
 """
 
+from pathlib import Path
 from typing import Literal, get_args
 
 from ihc_quant.errors import SettingsError
-from ihc_quant.network.devices import cpu_has_bfloat16
+from ihc_quant.network.devices import cpu_has_bfloat16, has_gpu_driver
+from ihc_quant.network.quantisation import lies_on_steps
+from ihc_quant.network.weights import load_weights
 
 Precision = Literal["float32", "bfloat16", "int8"]
-"""How the network computes. Float32 is the default: only with it do results agree within the house's tolerance (0.1 %
-of the count, 0.1 % changed calls) wherever they are computed."""
+"""How the network computes."""
+AUTO = "auto"
+"""Asks for the fastest that is as good as float32; see ``settled_precision``."""
+
+
+def settled_precision(wanted: str, weights: str | Path, *, runtime: str = "auto", device: str = "auto") -> Precision:
+    """Return the precision that the measurement states: what is wanted, or what ``"auto"`` stands for.
+
+    That is int8 for weights that were taught to be held in integers (``train.py --rounded-steps``), whose figures were
+    measured so, as long as the CPU computes; float32 for all others, and on a GPU.
+
+    Parameters
+    ----------
+    wanted : str
+        A ``Precision`` or ``"auto"``.
+    weights : str or Path
+        Name of shipped weights or path of a card.
+    runtime, device : str
+        As ``load_predictor`` takes them.
+
+    Raises
+    ------
+    SettingsError
+        Where it is unknown.
+    WeightsError
+        Where the weights cannot be used.
+    """
+    if wanted != AUTO:
+        return known_precision(wanted)
+    on_gpu = device.startswith("cuda") or (device == "auto" and runtime == "auto" and has_gpu_driver())
+    if runtime == "torch" or on_gpu:
+        return "float32"
+    return "int8" if lies_on_steps(load_weights(weights).floats()) else "float32"
 
 
 def chosen_precision(wanted: str, *, runtime: str, device: str) -> Precision:
@@ -44,5 +78,5 @@ def chosen_precision(wanted: str, *, runtime: str, device: str) -> Precision:
 def known_precision(wanted: str) -> Precision:
     """Return what is wanted, or raise a ``SettingsError`` where it is no ``Precision``."""
     if wanted not in get_args(Precision):
-        raise SettingsError(f"--precision {wanted}: unknown; use {', '.join(get_args(Precision))}.")
+        raise SettingsError(f"--precision {wanted}: unknown; use {', '.join((AUTO, *get_args(Precision)))}.")
     return wanted  # type: ignore[return-value]  # checked in the line above

@@ -3,7 +3,6 @@
 Which runtime runs is decided here; torch is imported only where it runs, because that takes seconds.
 """
 
-import ctypes
 import os
 import platform
 import re
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from ihc_quant.domain.maps import CellMaps
 from ihc_quant.errors import SettingsError
 from ihc_quant.network.card import WeightsCard
+from ihc_quant.network.devices import has_gpu_driver
 from ihc_quant.network.precision import Precision, chosen_precision, known_precision
 from ihc_quant.network.weights import load_weights
 
@@ -108,17 +108,6 @@ def load_predictor(
     if image_px is not None:
         predictor.compile_for(image_px)
     return predictor
-
-
-def has_gpu_driver() -> bool:
-    """Return whether an NVIDIA driver is installed; asked before torch, which takes seconds to import."""
-    for name in ("libcuda.so.1", "nvcuda.dll"):
-        try:
-            ctypes.CDLL(name)
-        except OSError:
-            continue
-        return True
-    return False
 
 
 def usable_cores() -> int:

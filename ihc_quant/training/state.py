@@ -10,11 +10,14 @@ from torch import Tensor, nn
 from ihc_quant.errors import SettingsError
 from ihc_quant.network.architecture import CellNetwork
 from ihc_quant.network.card import resolve_card
+from ihc_quant.network.quantisation import on_steps
 from ihc_quant.network.torch_predictor import arrays_of
 from ihc_quant.network.weights import load_arrays, load_weights, save_arrays
 
 START = "start"
 """Name, in the run's folder, of the weights that it started from."""
+CONVOLUTION = 4
+"""Axes of a convolution's weight; whatever else a network learns has one."""
 ENCODER, COUNTER = "encoder.", "num_batches_tracked"
 """How the names of an encoder's tensors begin, and how those of steps counted by batch normalisation end."""
 
@@ -28,6 +31,8 @@ class State:
     network : CellNetwork
     average : dict of str to Tensor
         Running average of the network's state, which is what is kept.
+    mean : dict of str to Tensor
+        Mean of that average at the ends of the parts that restarts divide the run into, which is what is kept of them.
     optimiser : Optimizer
     step : int
         The next one; also the number of steps taken.
@@ -35,24 +40,29 @@ class State:
         Highest validation score so far.
     best_step : int
         When ``best`` was written; 0 before.
+    ended : int
+        Parts that have ended.
     """
 
     network: CellNetwork
     average: dict[str, Tensor]
+    mean: dict[str, Tensor]
     optimiser: torch.optim.Optimizer
     step: int = 0
     best: float = -1.0
     best_step: int = 0
+    ended: int = 0
 
 
 def save_last(state: State, path: Path) -> None:
     """Write all that is needed to go on exactly: weights, their average, the optimiser's moments, step and score."""
     tensors = {f"network.{name}": tensor for name, tensor in state.network.state_dict().items()}
-    tensors |= {f"average.{name}": tensor for name, tensor in state.average.items()}
+    for kind, values in (("average", state.average), ("mean", state.mean)):
+        tensors |= {f"{kind}.{name}": tensor for name, tensor in values.items()}
     for number, moments in state.optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{number}.{name}": tensor for name, tensor in moments.items()}
     tensors |= {"step": torch.tensor(state.step), "best": torch.tensor(state.best, dtype=torch.float64)}
-    tensors |= {"best_step": torch.tensor(state.best_step)}
+    tensors |= {"best_step": torch.tensor(state.best_step), "ended": torch.tensor(state.ended)}
     save_arrays(arrays_of(tensors), path)
 
 
@@ -66,17 +76,18 @@ def load_last(state: State, path: Path) -> None:
             moments.setdefault(int(number), {})[moment] = tensor
     state.optimiser.load_state_dict({"state": moments, "param_groups": state.optimiser.state_dict()["param_groups"]})
     state.network.load_state_dict({name: tensors[f"network.{name}"] for name in state.average})
-    for name, tensor in state.average.items():
-        tensor.copy_(tensors[f"average.{name}"].reshape(tensor.shape))
+    for kind, values in (("average", state.average), ("mean", state.mean)):
+        for name, tensor in values.items():
+            tensor.copy_(tensors[f"{kind}.{name}"].reshape(tensor.shape))
     state.step, state.best = int(tensors["step"]), float(tensors["best"])
-    state.best_step = int(tensors["best_step"])
+    state.best_step, state.ended = int(tensors["best_step"]), int(tensors["ended"])
 
 
-def keep_best(state: State, score: float | None, path: Path) -> None:
-    """Write the average where it scores higher than before; without a score it is the best there is."""
+def keep_best(state: State, kept: Mapping[str, Tensor], score: float | None, path: Path) -> None:
+    """Write an average of the state where it scores higher than before; without a score it is the best there is."""
     if score is None or score > state.best:
         state.best, state.best_step = state.best if score is None else score, state.step
-        save_arrays(arrays_of(state.average), path)
+        save_arrays(arrays_of(kept), path)
 
 
 def out_of_patience(state: State, steps: int) -> bool:
@@ -143,6 +154,36 @@ def with_encoder(state: Mapping[str, Tensor], encoder: Mapping[str, Tensor]) -> 
     """
     other = {name: tensor for name, tensor in state.items() if not name.startswith(ENCODER) or name.endswith(COUNTER)}
     return other | {name: tensor for name, tensor in encoder.items() if name in state}
+
+
+def end_part(state: State) -> None:
+    """Take the average into the mean of the parts' ends.
+
+    Networks that begin alike and learn on from one another lie in one valley, and the middle of several ends there is
+    better than any one: Izmailov et al., Averaging Weights Leads to Wider Optima and Better Generalization (2018).
+    """
+    state.ended += 1
+    for name, tensor in state.average.items():
+        if tensor.is_floating_point():
+            state.mean[name].lerp_(tensor, 1 / state.ended)
+        else:
+            state.mean[name].copy_(tensor)
+
+
+def round_weights(state: State) -> None:
+    """Go on from the mean of the parts' ends, with the weights of convolutions rounded to what integers hold."""
+    for name, tensor in state.mean.items():
+        if tensor.ndim == CONVOLUTION:
+            rounded = on_steps(tensor.cpu().contiguous().numpy())
+            tensor.copy_(torch.from_numpy(rounded))
+        state.average[name].copy_(tensor)
+    state.network.load_state_dict(state.mean)
+
+
+def freeze_weights(network: nn.Module) -> None:
+    """Let only normalisation and biases learn."""
+    for tensor in network.parameters():
+        tensor.requires_grad_(tensor.ndim != CONVOLUTION)
 
 
 def follow(average: Mapping[str, Tensor], network: nn.Module, step: int, averaging: float) -> None:

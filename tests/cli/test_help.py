@@ -16,6 +16,7 @@ from ihc_quant.batch.settings import MeasureSettings
 from ihc_quant.cli.console import EXIT_CODES
 from ihc_quant.cli.main import app
 from ihc_quant.cli.score import score
+from ihc_quant.network.precision import AUTO
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 
@@ -64,7 +65,7 @@ def test_defaults_are_those_of_the_settings() -> None:
     settings = MeasureSettings()
     assert (defaults["tile"], defaults["margin"]) == (settings.tile_px, settings.margin_px)
     assert (defaults["weights"], defaults["allow_coarse"]) == (settings.weights, settings.allow_coarse)
-    assert (defaults["precision"], defaults["quality"]) == (settings.precision, settings.quality)
+    assert (defaults["precision"], defaults["quality"]) == (AUTO, settings.quality)
 
 
 @pytest.mark.parametrize(

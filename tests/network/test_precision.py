@@ -158,6 +158,32 @@ def test_without_being_asked_nothing_is_rounded(card_path: Path, monkeypatch: py
     assert ", float32, " in load_predictor(card_path, runtime=runtime, device="cpu").description
 
 
+@pytest.mark.parametrize(
+    ("taught", "surroundings", "gpu", "settled"),
+    [
+        (True, {}, False, "int8"),
+        (False, {}, False, "float32"),
+        (True, {"device": "cpu"}, True, "int8"),
+        (True, {"runtime": "openvino"}, True, "int8"),
+        (True, {}, True, "float32"),
+        (True, {"device": "cuda:0"}, False, "float32"),
+        (True, {"runtime": "torch"}, False, "float32"),
+    ],
+)
+def test_unasked_integers_are_for_weights_that_were_taught_so_and_for_the_cpu(
+    card_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    taught: bool,
+    surroundings: dict[str, str],
+    gpu: bool,
+    settled: str,
+) -> None:
+    monkeypatch.setattr(precision, "has_gpu_driver", lambda: gpu)
+    monkeypatch.setattr(precision, "lies_on_steps", lambda _tensors: taught)
+    assert precision.settled_precision("auto", card_path, **surroundings) == settled
+    assert precision.settled_precision("bfloat16", card_path, **surroundings) == "bfloat16"
+
+
 def test_the_precision_is_a_part_of_the_measurement() -> None:
     digests = {settings_sha256(MeasureSettings(precision=name).model_dump(mode="json")) for name in ("float32", "int8")}
     assert len(digests) == 2

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from ihc_quant.domain.maps import CellMaps
 from ihc_quant.errors import SettingsError, WeightsError
 from ihc_quant.network.card import ARCHITECTURES, Architecture, file_sha256
-from ihc_quant.network.predictor import has_gpu_driver, load_predictor, padded_to_stride
+from ihc_quant.network.devices import has_gpu_driver
+from ihc_quant.network.predictor import load_predictor, padded_to_stride
 from ihc_quant.network.weights import load_arrays, save_arrays
 
 WriteWeights = Callable[[Architecture], Path]

@@ -10,12 +10,14 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
 
 from ihc_quant.network.architecture import normalise
 from ihc_quant.network.card import ARCHITECTURES, Architecture
 from ihc_quant.network.inverted_residuals import LARGEST
 from ihc_quant.network.openvino_graph import build_graph
-from ihc_quant.network.quantisation import WEIGHT_STEPS, activation_ranges, weight_limits
+from ihc_quant.network.quantisation import WEIGHT_STEPS, activation_ranges, lies_on_steps, on_steps, weight_limits
 from ihc_quant.network.torch_predictor import network_of
 from ihc_quant.network.weights import load_weights
 from ihc_quant.synthetic.field import paint_training_field
@@ -90,3 +92,26 @@ def test_all_convolutions_compute_in_integers() -> None:
     ]
     assert len(kinds) > 10
     assert set(kinds) <= {"u8", "i8"}, kinds
+
+
+WEIGHTS = arrays(
+    np.float32,
+    st.tuples(st.integers(1, 3), st.integers(1, 3), st.sampled_from([1, 3]), st.sampled_from([1, 3, 5])),
+    elements=st.floats(-2, 2, width=32),
+)
+
+
+@given(WEIGHTS)
+def test_rounded_weights_lie_on_their_steps_and_each_kernel_keeps_its_sum(weight: NDArray[np.float32]) -> None:
+    rounded = on_steps(weight)
+    step = weight_limits(weight)[:, :, 0, 0] / 127
+    assert lies_on_steps({"a.weight": rounded, "a.bias": np.array([0.3], np.float32)})
+    np.testing.assert_allclose(on_steps(rounded), rounded, atol=1e-6)
+    assert np.all(np.abs(rounded.sum((2, 3)) - weight.sum((2, 3))) <= 0.501 * step)
+    assert np.all(np.abs(rounded - weight).max((2, 3)) <= 1.501 * step)
+    assert np.all(np.abs(rounded).reshape(len(weight), -1).max(1) <= 64.001 * step[:, 0])
+
+
+def test_weights_between_their_steps_are_told() -> None:
+    weight = np.array([1, 0.5 / WEIGHT_STEPS], np.float32).reshape(1, 2, 1, 1)
+    assert not lies_on_steps({"a.weight": weight})
