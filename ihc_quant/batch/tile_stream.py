@@ -21,7 +21,7 @@ from ihc_quant.domain.stain import StainMatrix
 from ihc_quant.domain.tile import Tile, TileImage, TilePlan
 from ihc_quant.network.predictor import MapPredictor
 from ihc_quant.slide.reader import SlideReader
-from ihc_quant.slide.resample import read_grid
+from ihc_quant.slide.resample import read_continued
 from ihc_quant.tissue.fold_planes import fold_planes
 from ihc_quant.tissue.tile_measures import measure_tile
 
@@ -78,16 +78,22 @@ class TileWork:
     def run(self, tile: Tile) -> TileResult:
         """Read one tile, run the network on it and find its cells."""
         started = time.perf_counter()
-        image = TileImage(tile, read_grid(self.reader, self.plan.grid, tile.read))
+        image = TileImage(tile, read_continued(self.reader, self.plan.grid, tile.read))
         read = time.perf_counter()
         maps = self.predictor.predict(image.rgb)
         predicted = time.perf_counter()
-        cells = find_cells(maps, image, self.stains, self.plan.grid, self.fragment_at, self.settings)
+        cells = find_cells(maps, image, self.stains, self.plan.grid, self._fragment_at, self.settings)
         found = time.perf_counter()
         measures = measure_tile(image.rgb, self.stains.white) if self.control_quality else None
         planes = fold_planes(image.rgb, self.stains.white) if self.folds_by_network else None
         seconds = StepSeconds(read - started, predicted - read, found - predicted, time.perf_counter() - found)
         return TileResult(tile, cells, seconds, measures, planes)
+
+    def _fragment_at(self, x_l0: NDArray[np.float64], y_l0: NDArray[np.float64]) -> NDArray[np.int16]:
+        """Return the fragment at each place; 0 beyond the slide, where tissue is only mirrored."""
+        size = self.reader.info.size
+        inside = (x_l0 >= 0) & (y_l0 >= 0) & (x_l0 < size.width) & (y_l0 < size.height)
+        return np.where(inside, self.fragment_at(x_l0, y_l0), np.int16(0))
 
 
 def stream_tiles(work: TileWork, workers: int) -> Generator[TileResult, None, None]:

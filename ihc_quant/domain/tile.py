@@ -23,7 +23,7 @@ class Tile:
     core : GridBox
         The part whose cells this tile owns.
     read : GridBox
-        Core and margin; may reach beyond the slide, where pixels are background white.
+        Core and margin; may reach beyond the slide, where its mirror image is seen.
     """
 
     index: int
@@ -50,8 +50,8 @@ class TileImage:
     tile : Tile
         Where they lie.
     rgb : ndarray, shape (H, W, 3), uint8
-        sRGB at the grid's pixel size; places outside the slide are white (255), never black: black is maximal optical
-        density.
+        sRGB at the grid's pixel size; places outside the slide mirror it, and places that were not scanned are white
+        (255), never black: black is maximal optical density.
     """
 
     tile: Tile

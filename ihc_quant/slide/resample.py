@@ -8,6 +8,7 @@ read, and nothing drifts over a slide. Halves are rounded up.
 import math
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -82,6 +83,41 @@ def read_grid(reader: SlideReader, grid: Grid, box: GridBox) -> NDArray[np.uint8
         band = GridBox(box.x0, box.y0 + top, box.x1, min(box.y0 + top + rows, box.y1))
         _read_band(reader, sampling, band, rgb[top : top + band.height])
     return rgb
+
+
+def read_continued(reader: SlideReader, grid: Grid, box: GridBox) -> NDArray[np.uint8]:
+    """Return the pixels of a box of the grid; beyond the slide its mirror image.
+
+    A slide, and more so a picture, may end within tissue. White would look like an edge of the tissue there, and half
+    a nucleus like a small one.
+
+    Parameters
+    ----------
+    reader : SlideReader
+        The open slide.
+    grid : Grid
+        Its ``mpp`` is the slide's.
+    box : GridBox
+        In grid pixels; touches the slide.
+
+    Returns
+    -------
+    ndarray, shape (H, W, 3), uint8
+        sRGB, 0 to 255.
+
+    Raises
+    ------
+    RegionUnreadable
+        Where pixels cannot be decoded.
+    """
+    extent = grid.extent(reader.info.size)
+    within = GridBox(max(box.x0, 0), max(box.y0, 0), min(box.x1, extent.width), min(box.y1, extent.height))
+    rgb = read_grid(reader, grid, within)
+    if within == box:
+        return rgb
+    above, below = within.y0 - box.y0, box.y1 - within.y1
+    left, right = within.x0 - box.x0, box.x1 - within.x1
+    return np.asarray(cv2.copyMakeBorder(rgb, above, below, left, right, cv2.BORDER_REFLECT_101), np.uint8)
 
 
 def _read_band(reader: SlideReader, sampling: Sampling, box: GridBox, rgb: NDArray[np.uint8]) -> None:

@@ -31,7 +31,8 @@ def plan_tiles(
 
     Cores lie on the lattice of multiples of ``tile_px`` from the grid's origin, so each place has one owner at most,
     and each place of tissue, with ``CELL_RADIUS_UM`` around it, exactly one. Cores and read boxes at the right and
-    lower border may reach past the slide, where pixels are white. A slide smaller than a tile gets one smaller tile.
+    lower border may reach past the slide, where its mirror image is seen. A slide smaller than a tile gets one smaller
+    tile.
 
     Parameters
     ----------

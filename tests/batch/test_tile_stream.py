@@ -170,8 +170,8 @@ def test_reader_is_closed_after_the_last_tile_is_read(
             late.append(error)
             raise
 
-    original = resample.read_grid
-    monkeypatch.setattr(tile_stream, "read_grid", slow_read)
+    original = resample.read_continued
+    monkeypatch.setattr(tile_stream, "read_continued", slow_read)
 
     def refuse(*args: Any) -> None:
         raise ZeroDivisionError
@@ -180,6 +180,24 @@ def test_reader_is_closed_after_the_last_tile_is_read(
     run = score(tiny_slide, tmp_path, tile_px=64, workers=3)
     assert isinstance(run.error, ZeroDivisionError)
     assert not late
+
+
+def test_tissue_cut_by_the_border_goes_on_as_its_mirror_image_and_none_of_that_is_counted(tmp_path: Path) -> None:
+    """Cells at the border are those of the same picture drawn out by its mirror image, and lie within the slide."""
+    side, around = 500, 64
+    rgb = paint_training_field(8, side).rgb
+    drawn_out = np.pad(rgb, ((around, around), (around, around), (0, 0)), "reflect")
+    predictor, tables = load_predictor(WEIGHTS_FOLDER / "default.json", device="cpu"), []
+    for name, pixels in (("cut.tiff", rgb), ("drawn-out.tiff", drawn_out)):
+        write_pyramid(tmp_path / name, pixels, 0.5, quality=100)
+        tables.append(measured(tmp_path / name, predictor, 256))
+    cut, whole = (np.column_stack([table.x_l0, table.y_l0]) for table in tables)
+    whole = whole[((whole > around) & (whole < around + side)).all(axis=1)] - around
+    assert len(cut) > 100
+    assert cut.min() >= 0
+    assert cut.max() < side
+    # The tissue mask is coarser at the border of the cut picture, and JPEG compresses other squares.
+    assert len(match_points(cut, whole, 2.0)) >= 0.97 * max(len(cut), len(whole))
 
 
 def test_seconds_add() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from ihc_quant.domain.geometry import Grid, GridBox, Mpp
-from ihc_quant.slide.resample import choose_sampling, read_grid
+from ihc_quant.slide.resample import choose_sampling, read_continued, read_grid
 
 SLIDE = np.random.default_rng(7).integers(0, 256, (90, 130, 3), dtype=np.uint8)
 
@@ -66,6 +66,16 @@ def test_any_split_gives_identical_pixels(
         for x0, x1 in [(-3, cut_x), (cut_x, 50)]:
             parts[y0 + 2 : y1 + 2, x0 + 3 : x1 + 3] = read_grid(reader, grid, GridBox(x0, y0, x1, y1))
     np.testing.assert_array_equal(parts, whole)
+
+
+@pytest.mark.parametrize("box", [(-40, -30, 100, 70), (60, 40, 170, 130), (-20, -20, 150, 110), (10, 10, 120, 80)])
+def test_beyond_the_slide_its_mirror_image_goes_on(formula_reader: Any, box: tuple[int, int, int, int]) -> None:
+    reader, grid = formula_reader(array_pixels, [(130, 90)], Mpp.square(0.5)), Grid(0.5, Mpp.square(0.5))
+    x0, y0, x1, y1 = box
+    mirrored = np.pad(SLIDE, ((50, 50), (50, 50), (0, 0)), "reflect")
+    np.testing.assert_array_equal(
+        read_continued(reader, grid, GridBox(*box)), mirrored[y0 + 50 : y1 + 50, x0 + 50 : x1 + 50]
+    )
 
 
 @pytest.mark.parametrize("mpp_x", [0.25, 0.2271, 0.23456789, 0.346, 0.499])
