@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -14,13 +15,15 @@ from ihc_quant.domain.maps import CellMaps
 from ihc_quant.domain.tile import Tile, TileImage
 from ihc_quant.evaluation.matching import ClassDetection, detect_by_class, match_points
 from ihc_quant.network.architecture import CellNetwork, normalise
-from ihc_quant.network.predictor import cropped_maps, padded_to_stride
+from ihc_quant.network.predictor import padded_to_stride
 from ihc_quant.stain.estimate import reference_stains
 from ihc_quant.training.calibration import MatchedCalls, PlattScaling
 from ihc_quant.training.field import UNKNOWN, TrainingField
 
 QUICK_CENTRE = 0.5
 """Height of a centre peak from which a cell is found while the network still trains; earlier runs settled near it."""
+AROUND_PX = 48
+"""How much of its mirror image surrounds a field: the margin of a tile."""
 QUICK_THRESHOLD = 0.5
 """Probability from which a cell counts as positive while the network still trains."""
 
@@ -85,14 +88,17 @@ def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def run_network(network: CellNetwork, fields: Sequence[TrainingField]) -> list[FieldMaps]:
-    """Run a network in evaluation mode over whole fields."""
+    """Run a network in evaluation mode over whole fields, which go on beyond their border as slides do."""
     device = next(network.parameters()).device
     results = []
     with torch.inference_mode():
         for field in fields:
-            padded = torch.from_numpy(padded_to_stride(field.rgb, network.architecture.stride_px))[None].to(device)
-            maps = cropped_maps(network(normalise(padded))[0].float().cpu().numpy(), field.rgb)
-            results.append(FieldMaps(field, np.stack([maps.centre, maps.extent, maps.positivity])))
+            around = cv2.copyMakeBorder(field.rgb, AROUND_PX, AROUND_PX, AROUND_PX, AROUND_PX, cv2.BORDER_REFLECT_101)
+            padded = torch.from_numpy(padded_to_stride(np.asarray(around), network.architecture.stride_px))[None]
+            maps = network(normalise(padded.to(device)))[0].float().cpu().numpy()
+            height, width = field.rgb.shape[:2]
+            within = maps[:, AROUND_PX : AROUND_PX + height, AROUND_PX : AROUND_PX + width]
+            results.append(FieldMaps(field, np.ascontiguousarray(within)))
     return results
 
 
