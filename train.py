@@ -39,6 +39,7 @@ from ihc_quant.training.sources import Counted
 from ihc_quant.training.splits import FOLDS, Split
 from ihc_quant.training.state import (
     State,
+    encoder_of,
     end_part,
     follow,
     freeze_weights,
@@ -69,7 +70,7 @@ class Settings:
     validation_patients: str = "006"  # CD138 groups that choose checkpoint and operating points; not used in folds
     test_patients: str = "003"  # CD138 groups that are looked at once; without any such group all of them train
     hold_out_images: bool = False  # though no patient is named, of five other images one validates and one tests
-    encoder: str = "plain"  # or efficientnet_lite0, to start from weights/efficientnet-lite0.safetensors; slower
+    encoder: str = "auto"  # plain or efficientnet_lite0; auto: that of the weights to start from, plain where from none
     start: str = ""  # a name, a card or a safetensors file of weights, or of an encoder's, to start from; "" for chance
     steps: int = 1500  # optimiser steps of the first part
     patience: int = 0  # validations without a better score after which training stops; 0 for never
@@ -118,9 +119,9 @@ class Settings:
         ):
             if not getattr(self, name) > 0:
                 raise SettingsError(f"--{name.replace('_', '-')} must be above 0, not {getattr(self, name)}.")
-        if self.encoder not in ARCHITECTURES:
-            raise SettingsError(f"--encoder must be one of {', '.join(ARCHITECTURES)}, not {self.encoder}.")
-        stride_px = self.architecture.stride_px
+        if self.encoder not in ("auto", *ARCHITECTURES):
+            raise SettingsError(f"--encoder must be auto or one of {', '.join(ARCHITECTURES)}, not {self.encoder}.")
+        stride_px = max(architecture.stride_px for architecture in ARCHITECTURES.values())
         if self.size_px <= 0 or self.size_px % stride_px:
             raise SettingsError(f"--size-px must be a multiple of {stride_px}, not {self.size_px}.")
         if min(self.shares().values()) < 0 or not any(self.shares().values()):
@@ -137,8 +138,8 @@ class Settings:
 
     @property
     def architecture(self) -> Architecture:
-        """Shape of the network."""
-        return ARCHITECTURES[self.encoder]
+        """Shape of the network, which is settled when the run starts."""
+        return ARCHITECTURES[encoder_of(self.start) if self.encoder == "auto" else self.encoder]
 
     @property
     def exact_steps(self) -> int:
@@ -363,7 +364,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     runs = [settings_of_run(run, PLACE) for run in runs]
     sources = collection_of(runs[0]).read()
     for run in [] if asked.finish else runs:
-        run = replace(run, precision=usable_precision(run.precision, training_device()))
+        precision = usable_precision(run.precision, training_device())
+        run = replace(run, precision=precision, encoder=run.architecture.encoder)
         write_settings(run)
         train(run, split_of(run, sources), run.folder)
     for card in finish(replace(runs[0], fold=asked.fold), sources):

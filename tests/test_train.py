@@ -234,7 +234,7 @@ def test_every_setting_is_a_flag_with_its_default() -> None:
         (["--fold", "5"], "--fold must be one of 0, 1, 2, 3, 4 or all, not 5"),
         (
             ["--encoder", "resnet"],
-            "--encoder must be one of plain, efficientnet_lite0, not",
+            "--encoder must be auto or one of plain, efficientnet_lite0, not",
         ),
         (["--precision", "half"], "--precision must be one of auto, float32, bfloat16"),
         (["--patience", "-1"], "--patience"),
@@ -360,7 +360,7 @@ def test_training_can_start_from_other_weights(split: Split, tmp_path: Path) -> 
     train.train(TINY, split, old)
     given = old / "best.safetensors"
     before = given.read_bytes()
-    settings = replace(TINY, start=str(given), seed=99)
+    settings = replace(TINY, encoder="plain", start=str(given), seed=99)
     state = train.first_state(settings, new)
     for name, array in load_arrays(given).items():
         assert (state.network.state_dict()[name].numpy() == array).all()
@@ -459,7 +459,7 @@ def test_a_card_follows_from_what_was_used_and_what_it_started_from(runs: Path, 
     assert first.training["precision"] in ("float32", "bfloat16")
     assert (runs / "first" / "reliability.png").exists() == bool(first.metrics["painted"]["reliability"])
     # An encoder has no card; what it learned from is known all the same.
-    train.main([*flags, "--encoder", "efficientnet_lite0", "--name", "third", "--start", str(ENCODER)])
+    train.main([*flags, "--name", "third", "--start", str(ENCODER)])
     third = read_card(weights / "third.json")
     assert [(source.name, source.role) for source in third.sources[1:]] == [("imagenet", INHERITED)]
     assert "imagenet" in third.licence
@@ -489,7 +489,7 @@ def test_the_recipes_of_shipped_weights_can_be_read(name: str) -> None:
     settings = train.parse_settings(["--settings", str(ROOT / "weights" / f"{name}.yaml")])
     assert settings.name == name
     learned = {source for source, count in settings.shares().items() if count}
-    assert settings.encoder == ("plain" if name == "open" else "efficientnet_lite0")
+    assert settings.architecture.encoder == ("plain" if name == "open" else "efficientnet_lite0")
     assert bool(settings.start) == (name == "default")
     assert learned == ({"dsb2018", "painted"} if name == "open" else {"cd138", "bcdata", "dsb2018", "painted", "he"})
     assert not settings.validation_patients + settings.test_patients

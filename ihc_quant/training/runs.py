@@ -77,8 +77,8 @@ def settings_of_run(settings: S, place: Sequence[str]) -> S:
     if not settings.finish:
         asked = settings.lesson()
         for name, value in started.lesson().items():
-            # Automatic precision is decided once, when the run starts.
-            if value != asked[name] and (name, asked[name]) != ("precision", "auto"):
+            # What is automatic is decided once, when the run starts.
+            if value != asked[name] and asked[name] != "auto":
                 raise SettingsError(
                     f"{settings.folder}: this run was started with --{name.replace('_', '-')} "
                     f"{getattr(started, name)}; go on so, or take another --name."

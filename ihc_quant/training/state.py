@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ihc_quant.errors import SettingsError
 from ihc_quant.network.architecture import CellNetwork
-from ihc_quant.network.card import resolve_card
+from ihc_quant.network.card import read_card, resolve_card
 from ihc_quant.network.quantisation import on_steps
 from ihc_quant.network.torch_predictor import arrays_of
 from ihc_quant.network.weights import load_arrays, load_weights, save_arrays
@@ -118,6 +118,22 @@ def keep_start(weights: str, folder: Path) -> None:
         (folder / f"{START}.json").write_bytes(resolve_card(weights).read_bytes())
     load_arrays(path)
     (folder / f"{START}.safetensors").write_bytes(path.read_bytes())
+
+
+def encoder_of(start: str) -> str:
+    """Return the encoder of the network that can start from these weights, by their card or by their tensors.
+
+    Raises
+    ------
+    WeightsError
+        Where they cannot be used.
+    """
+    if not start:
+        return "plain"
+    path = Path(start)
+    if path.suffix != ".safetensors" or path.with_suffix(".json").exists():
+        return read_card(resolve_card(start)).architecture.encoder
+    return "efficientnet_lite0" if any(".widen." in name for name in load_arrays(path)) else "plain"
 
 
 def start_from(network: CellNetwork, weights: str, folder: Path) -> None:
