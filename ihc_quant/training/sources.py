@@ -27,8 +27,8 @@ CD138_BORDER_PX = 32
 BCDATA_MPP = 0.25
 """µm per pixel of BCData; not stated, taken from the size of its nuclei."""
 LYSTO_MPP = 0.25
-"""µm per pixel of the LYSTO crops; not stated. JPEG's squares of 8 pixels are 7.67 wide in them, so a scanned pixel became
-1 / 1.04 of one, and at 0.24 µm, usual for a scan at 40 times, this is 0.25."""
+"""µm per pixel of the LYSTO crops; not stated. JPEG's squares of 8 pixels are 7.67 wide in them, so a pixel holds 1.04
+scanned ones, and at 0.24 µm, usual for a scan at 40 times, this is 0.25."""
 HE_MPP = 0.5
 """µm per pixel of the H&E lymph node; not stated. Its lymphocytes measure 10 pixels across, so it cannot be 0.25."""
 HE_PIECE_PX = 512
