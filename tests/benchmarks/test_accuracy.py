@@ -54,7 +54,7 @@ def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, painted_predictor:
     }
     monkeypatch.setattr(accuracy, "READERS", {source: lambda _, those=those: those for source, those in images.items()})
     monkeypatch.setattr(accuracy, "SHARED_DATA", tmp_path)
-    monkeypatch.setattr(accuracy, "load_predictor", lambda *_, **__: predictor)
+    monkeypatch.setattr(accuracy, "usual_predictor", lambda *_, **__: predictor)
     monkeypatch.setattr(accuracy, "resolve_card", lambda name: name)
     monkeypatch.setattr(accuracy, "read_card", lambda _: predictor.card)
     monkeypatch.setattr("tuned_classical.CANDIDATES", 4)

@@ -24,8 +24,9 @@ HEADER = ("slide_id", "biopsy_id", "patient_id", "site", "marker", "chromogen", 
 @pytest.fixture
 def batch(run: Any, painted_predictor: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Return a function that runs a command over slides, in this process: ``batch({"s1": path}, "--dry-run")``."""
-    card = types.SimpleNamespace(card=painted_predictor.card)
+    card = types.SimpleNamespace(card=painted_predictor.card, floats=dict)
     monkeypatch.setattr("ihc_quant.network.weights.load_weights", lambda _: card)
+    monkeypatch.setattr("ihc_quant.network.precision.load_weights", lambda _: card)
     monkeypatch.setattr("ihc_quant.execution.worker_processes.WorkerProcesses", lambda *_args, **_options: InProcess())
     slide_worker._loaded.cache_clear()
 

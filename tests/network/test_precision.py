@@ -83,10 +83,11 @@ def assert_agreement(images: list[NDArray[np.uint8]], *, bfloat16: bool, int8_co
     exact = moved(cells_of(OpenVinoPredictor(weights, 1), images), reference, threshold)
     assert max(exact.count, exact.calls, exact.cells) <= 0.1, exact
     if bfloat16:
-        # A few hundred cells cannot show a tenth of a percent; the benchmark does.
+        # Some hundred cells: one of them is nearly a percent.
         rounded = moved(cells_of(TorchPredictor(weights, "cpu", 1, "bfloat16"), images[:1]), reference[:1], threshold)
-        assert rounded.count <= 1, rounded
-        assert max(rounded.calls, rounded.cells) <= 1, rounded
+        assert rounded.count <= 2, rounded
+        assert rounded.calls <= 1, rounded
+        assert rounded.cells <= 4, rounded
     integers = moved(cells_of(OpenVinoPredictor(weights, 1, "int8"), images), reference, threshold)
     assert integers.count <= int8_count, integers
     assert integers.calls <= 1, integers
