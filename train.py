@@ -96,7 +96,7 @@ class Settings:
     restart_rate: float = 2e-3  # highest rate there and of rounded steps, reached after a warm-up of their own
     rounded_steps: int = 0  # steps at the end, weights of convolutions rounded for int8, all else learns; 0 for none
     decay: float = 0.02  # weight decay
-    averaging: float = 0.99  # decay of the running average of weights, which is what is kept
+    averaging: float = 0.99  # decay of the running average of weights, which is what a part ends with
     extent_weight: float = 1.0  # weight of the extent loss beside the centre's
     positivity_weight: float = 1.0  # weight of the positivity loss beside the centre's
     precision: str = "auto"  # float32, bfloat16, or auto: bfloat16 where the device has instructions for it
@@ -110,6 +110,7 @@ class Settings:
         for name in (
             "steps",
             "restart_steps",
+            "restart_rate",
             "every",
             "painted_fields",
             "painted_px",
@@ -132,6 +133,8 @@ class Settings:
             raise SettingsError(f"--fold must be one of {', '.join(FOLD_NAMES)} or all, not {self.fold}.")
         if self.precision not in PRECISIONS:
             raise SettingsError(f"--precision must be one of {', '.join(PRECISIONS)}, not {self.precision}.")
+        if self.patience and (self.restarts or self.rounded_steps):
+            raise SettingsError("--patience ends a run before its last part; leave out --restarts and --rounded-steps.")
         for name in ("patience", "restarts", "rounded_steps"):
             if getattr(self, name) < 0:
                 raise SettingsError(f"--{name.replace('_', '-')} must not be below 0, not {getattr(self, name)}.")
@@ -154,6 +157,12 @@ class Settings:
     def ends_part(self, step: int) -> bool:
         """Return whether so many steps end the first part or one that a restart began."""
         return self.steps <= step <= self.exact_steps and (step - self.steps) % self.restart_steps == 0
+
+    def may_be_best(self, step: int) -> bool:
+        """Return whether what a run has after so many steps is of the kind that it is to end with."""
+        if self.rounded_steps:
+            return step > self.exact_steps
+        return not self.restarts or self.ends_part(step)
 
     @property
     def folder(self) -> Path:
@@ -298,7 +307,8 @@ def train(settings: Settings, split: Split, folder: Path) -> None:
             kept = state.mean if settings.ends_part(state.step) else state.average
             averaged.load_state_dict(kept)
             scores = quick_scores(averaged.eval(), split.validation, settings.pixel_um) if split.validation else {}
-            if scores or state.step == settings.all_steps:  # without validation the last is the best
+            # Without validation the last is the best.
+            if state.step == settings.all_steps or (scores and settings.may_be_best(state.step)):
                 keep_best(state, kept, scores.get("mean"), folder / "best.safetensors")
             row = log(folder / "log.csv", state.step, np.mean(losses, axis=0), scores)
             save_last(state, folder / "last.safetensors")

@@ -156,6 +156,15 @@ def test_restarts_keep_the_mean_of_what_each_part_ended_with(split: Split, tmp_p
         np.testing.assert_allclose(array, np.mean([end[name] for end in ends], axis=0), rtol=1e-4, atol=1e-6)
 
 
+def test_with_validation_too_the_best_is_what_the_last_part_makes(split: Split, tmp_path: Path) -> None:
+    train.train(IN_PARTS, split, tmp_path)
+    best = load_arrays(tmp_path / "best.safetensors")
+    assert lies_on_steps({name: np.asarray(array, np.float32) for name, array in best.items()})
+    assert [step for step in range(9) if replace(IN_PARTS, rounded_steps=0).may_be_best(step)] == [2, 4, 6]
+    with pytest.raises(SettingsError, match="--patience ends a run"):
+        replace(IN_PARTS, patience=1)
+
+
 def test_rounded_steps_leave_weights_that_integers_hold_and_teach_the_rest(split: Split, tmp_path: Path) -> None:
     exact, rounded = tmp_path / "exact", tmp_path / "rounded"
     for folder, settings in ((exact, replace(IN_PARTS, rounded_steps=0)), (rounded, IN_PARTS)):

@@ -13,6 +13,7 @@ from ihc_quant.domain.geometry import Mpp
 from ihc_quant.errors import CalibrationMissing, IhcQuantError
 from ihc_quant.network.card import WEIGHTS_FOLDER
 from ihc_quant.network.devices import gpu_names, openvino_devices
+from ihc_quant.network.precision import settled_precision
 from ihc_quant.network.predictor import load_predictor
 from ihc_quant.slide.opening import open_slide
 
@@ -63,7 +64,7 @@ def examine_installation() -> dict[str, Any]:
     states: dict[str, str] = {}
     for card in sorted(WEIGHTS_FOLDER.glob("*.json")):
         try:
-            predictor = load_predictor(card, workers=1)
+            predictor = load_predictor(card, workers=1, precision=settled_precision("auto", card))
             states[card.stem] = f"whole, runs in {predictor.description}"
         except IhcQuantError as error:
             states[card.stem] = "damaged"

@@ -1,7 +1,8 @@
 """How exactly the network computes, and what that needs.
 
 Rounding moves figures: page 0009 of ``docs/decisions`` has by how much. So the precision is a setting of the
-measurement, stands in its digest and is never changed silently: what cannot be had is refused.
+measurement, stands in its digest and is never changed silently: what cannot be had is refused. ``auto`` is
+settled once, before the measurement, by the machine that starts it.
 """
 
 from pathlib import Path
@@ -21,8 +22,8 @@ AUTO = "auto"
 def settled_precision(wanted: str, weights: str | Path, *, runtime: str = "auto", device: str = "auto") -> Precision:
     """Return the precision that the measurement states: what is wanted, or what ``"auto"`` stands for.
 
-    That is int8 for weights that were taught to be held in integers (``train.py --rounded-steps``), whose figures were
-    measured so, as long as the CPU computes; float32 for all others, and on a GPU.
+    That is int8 for weights that were taught to be held in integers (``train.py --rounded-steps``), as long as the CPU
+    computes; float32 for all others, and on a GPU.
 
     Parameters
     ----------

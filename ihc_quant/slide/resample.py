@@ -110,8 +110,12 @@ def read_continued(reader: SlideReader, grid: Grid, box: GridBox) -> NDArray[np.
     RegionUnreadable
         Where pixels cannot be decoded.
     """
-    extent = grid.extent(reader.info.size)
-    within = GridBox(max(box.x0, 0), max(box.y0, 0), min(box.x1, extent.width), min(box.y1, extent.height))
+    # A last pixel that the slide covers in part would be paler than tissue, and so would its mirror image.
+    width = max(1, math.floor(reader.info.size.width / grid.scale_x + 1e-6))
+    height = max(1, math.floor(reader.info.size.height / grid.scale_y + 1e-6))
+    within = GridBox(max(box.x0, 0), max(box.y0, 0), min(box.x1, width), min(box.y1, height))
+    if within.width <= 0 or within.height <= 0:
+        return read_grid(reader, grid, box)
     rgb = read_grid(reader, grid, within)
     if within == box:
         return rgb

@@ -30,7 +30,7 @@ class State:
     ----------
     network : CellNetwork
     average : dict of str to Tensor
-        Running average of the network's state, which is what is kept.
+        Running average of the network's state, which is what a part ends with.
     mean : dict of str to Tensor
         Mean of that average at the ends of the parts that restarts divide the run into, which is what is kept of them.
     optimiser : Optimizer
@@ -69,6 +69,8 @@ def save_last(state: State, path: Path) -> None:
 def load_last(state: State, path: Path) -> None:
     """Bring a first state to where ``save_last`` left one."""
     tensors = {name: torch.from_numpy(array) for name, array in load_arrays(path).items()}
+    if "ended" not in tensors:
+        raise SettingsError(f"{path}: an earlier release wrote it and none can go on from it; take another --name.")
     moments: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         if name.startswith("optimiser."):

@@ -196,7 +196,7 @@ def test_tissue_cut_by_the_border_goes_on_as_its_mirror_image_and_none_of_that_i
     assert len(cut) > 100
     assert cut.min() >= 0
     assert cut.max() < side
-    # The tissue mask is coarser at the border of the cut picture, and JPEG compresses other squares.
+    # The tissue mask is coarser at the border of the cut one, and JPEG compresses other squares.
     assert len(match_points(cut, whole, 2.0)) >= 0.97 * max(len(cut), len(whole))
 
 
