@@ -115,11 +115,16 @@ def keep_start(weights: str, folder: Path) -> None:
         Where they cannot be used.
     """
     path = Path(weights)
-    if path.suffix != ".safetensors" or path.with_suffix(".json").exists():
+    if _has_card(path):
         path = load_weights(weights).path  # which checks that file and card belong together
         (folder / f"{START}.json").write_bytes(resolve_card(weights).read_bytes())
     load_arrays(path)
     (folder / f"{START}.safetensors").write_bytes(path.read_bytes())
+
+
+def _has_card(weights: Path) -> bool:
+    """Return whether weights to start from have a card: shipped ones, a card itself, or tensors beside theirs."""
+    return weights.suffix != ".safetensors" or weights.with_suffix(".json").exists()
 
 
 def encoder_of(start: str) -> str:
@@ -133,7 +138,7 @@ def encoder_of(start: str) -> str:
     if not start:
         return "plain"
     path = Path(start)
-    if path.suffix != ".safetensors" or path.with_suffix(".json").exists():
+    if _has_card(path):
         return read_card(resolve_card(start)).architecture.encoder
     return "efficientnet_lite0" if any(".widen." in name for name in load_arrays(path)) else "plain"
 
