@@ -34,13 +34,22 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Handling:
-    """How images of a source are varied, and how much their marks weigh."""
+    """How images of a source are drawn and varied, and how much their marks weigh.
+
+    Attributes
+    ----------
+    ranges : AugmentationRanges
+    emphasis : Emphasis
+    by_cells : bool
+        Whether every second image is drawn the more often, the more cells it holds: crowds are rare among images.
+    """
 
     ranges: AugmentationRanges = VARIED
     emphasis: Emphasis = MARKED
+    by_cells: bool = False
 
 
-EXACTLY = Handling(FAINTER, EXACT)
+EXACTLY = Handling(FAINTER, EXACT, by_cells=True)
 """Of painted images that are to teach what people's marks show least of."""
 
 
@@ -85,7 +94,7 @@ class BatchDrawer:
         for source, count in self.shares.items():
             handling = self.handling.get(source, Handling())
             for _ in range(count):
-                whole = self.pools[source][int(rng.integers(len(self.pools[source])))]
+                whole = drawn_from(self.pools[source], rng, by_cells=handling.by_cells)
                 crop = augmented_crop(whole, self.size_px, handling.ranges, rng, on_positive=self.on_positive)
                 crops.append(crop)
                 targets.append(targets_of(crop, self.pixel_um, handling.emphasis))
@@ -108,3 +117,11 @@ class BatchDrawer:
                 if step + ahead < last:
                     waiting[step + ahead] = pool.submit(self.draw, step + ahead)
                 yield step, batch
+
+
+def drawn_from(pool: Sequence[TrainingField], rng: np.random.Generator, *, by_cells: bool) -> TrainingField:
+    """Return a field of a pool, each as likely as the others; ``by_cells`` every second time each cell's as likely."""
+    if not by_cells or rng.random() < 0.5:
+        return pool[int(rng.integers(len(pool)))]
+    cells = np.cumsum([len(field.calls) for field in pool])
+    return pool[int(np.searchsorted(cells, rng.integers(max(1, cells[-1])), side="right")) % len(pool)]

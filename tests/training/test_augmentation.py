@@ -16,7 +16,7 @@ from ihc_quant.training.augmentation import (
     crop_matrix,
     restained,
 )
-from ihc_quant.training.batches import EXACTLY, BatchDrawer, Handling
+from ihc_quant.training.batches import EXACTLY, BatchDrawer, Handling, drawn_from
 from ihc_quant.training.field import UNKNOWN, TrainingField
 
 MakeField = Callable[..., TrainingField]
@@ -205,10 +205,26 @@ def test_a_source_may_be_varied_otherwise(make_field: MakeField) -> None:
 
 def test_painted_images_may_weigh_more(make_field: MakeField) -> None:
     drawer = drawer_of(make_field)
-    more, as_marks = replace(drawer, handling={"painted": EXACTLY}).draw(3), drawer.draw(3)
+    exactly = replace(EXACTLY, by_cells=False)  # of the same images
+    more, as_marks = replace(drawer, handling={"painted": exactly}).draw(3), drawer.draw(3)
     assert (more.weights[:2] >= as_marks.weights[:2]).all()
     assert more.weights[:2].sum() > 1.2 * as_marks.weights[:2].sum()
     assert more.weights[2].tobytes() == as_marks.weights[2].tobytes()
+
+
+def test_crowds_may_be_drawn_more_often(make_field: MakeField) -> None:
+    whole = make_field(size_px=128)
+    pool = [replace(whole, points_px=whole.points_px[:cells], calls=whole.calls[:cells]) for cells in (0, 1, 9)]
+    rng = np.random.default_rng(0)
+    drawn = [len(drawn_from(pool, rng, by_cells=True).calls) for _ in range(3000)]
+    shares = [drawn.count(cells) / 3000 for cells in (0, 1, 9)]
+    np.testing.assert_allclose(shares, [1 / 6, 1 / 6 + 0.05, 1 / 6 + 0.45], atol=0.03)
+
+
+def test_a_pool_without_cells_is_drawn_from_all_the_same(make_field: MakeField) -> None:
+    empty = replace(make_field(), points_px=np.empty((0, 2)), calls=np.empty(0, np.int8))
+    rng = np.random.default_rng(0)
+    assert all(drawn_from([empty], rng, by_cells=True) is empty for _ in range(20))
 
 
 def test_a_batch_from_nothing_is_refused(make_field: MakeField) -> None:

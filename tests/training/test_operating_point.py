@@ -1,14 +1,26 @@
 """Thresholds, and the band of uncertain calls: where calls are wrong too often, and nowhere else."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
+from ihc_quant.cells.find import CellSettings
+from ihc_quant.training import operating_point
 from ihc_quant.training.assessment import FieldMaps, cells_of
 from ihc_quant.training.calibration import MatchedCalls
 from ihc_quant.training.field import TrainingField
-from ihc_quant.training.operating_point import QUICK_POINT, UNCERTAIN_ERROR, Trials, choose_peaks, uncertain_band
+from ihc_quant.training.operating_point import (
+    QUICK_POINT,
+    UNCERTAIN_ERROR,
+    Trials,
+    choose_operating_point,
+    choose_peaks,
+    uncertain_band,
+)
 
 
 def drawn(n: int, steepness: float) -> MatchedCalls:
@@ -52,25 +64,58 @@ def test_the_threshold_is_in_the_band(cells: list[tuple[float, bool]], positive:
     assert 0 <= low <= positive <= high <= 1
 
 
-def test_presence_is_chosen_where_heights_do_not_tell_cells_from_nothing() -> None:
+MARKS = np.array([[20.0, 20.0], [60.0, 20.0], [100.0, 20.0]])
+DECOYS = np.array([[20.0, 60.0], [80.0, 60.0]])
+
+
+def result_of(source: str, decoys: NDArray[np.float64]) -> FieldMaps:
+    """Return maps with a sure nucleus at each mark, and higher peaks on less of a nucleus where nobody marked one."""
     rows, columns = np.mgrid[:80, :120] + 0.5
-    marks = np.array([[20.0, 20.0], [60.0, 20.0], [100.0, 20.0]])
     centre, extent = np.full((80, 120), -6.0), np.full((80, 120), -6.0)
-    for x, y, height, there in [
-        *((x, y, 0.0, 3.0) for x, y in marks),
-        (20.0, 60.0, 1.0, -1.5),
-        (80.0, 60.0, 1.0, -1.5),
-    ]:
+    for x, y, height, there in [*((x, y, 0.0, 3.0) for x, y in MARKS), *((x, y, 1.0, -1.5) for x, y in decoys)]:
         away = np.hypot(columns - x, rows - y)
         centre = np.maximum(centre, height - 0.1 * away**2)
         extent = np.maximum(extent, np.where(away < 6, there, -6.0))
     rgb = np.full((80, 120, 3), 150, np.uint8)
-    calls = np.array([1, 0, 0], np.int8)
-    field = TrainingField("cd138", "one", "one", rgb, marks, calls, None, np.ones((80, 120), np.bool_))
+    field = TrainingField(
+        source, "one", "one", rgb, MARKS, np.array([1, 0, 0], np.int8), None, np.ones((80, 120), np.bool_)
+    )
     positivity = np.where(columns < 40, 4.0, -4.0)
-    result = FieldMaps(field, np.stack([centre, extent, positivity]).astype(np.float32))
+    return FieldMaps(field, np.stack([centre, extent, positivity]).astype(np.float32))
+
+
+def test_presence_is_chosen_where_heights_do_not_tell_cells_from_nothing() -> None:
+    result = result_of("cd138", DECOYS)
     chosen = choose_peaks([result], 0.5, Trials())
     low, high = 1 / (1 + np.exp([1.5, -3.0]))
     assert low < chosen.presence_threshold < high
     found = cells_of([result], 0.5, chosen)[0]
-    assert sorted(found.found_um[:, 0].tolist()) == pytest.approx((marks[:, 0] * 0.5).tolist(), abs=0.3)
+    assert sorted(found.found_um[:, 0].tolist()) == pytest.approx((MARKS[:, 0] * 0.5).tolist(), abs=0.3)
+
+
+def test_painted_fields_have_a_say_beside_marked_ones() -> None:
+    easy = result_of("cd138", np.empty((0, 2)))
+    alone = choose_peaks([easy], 0.5, Trials())
+    with_painted = choose_peaks([easy, result_of("painted", DECOYS)], 0.5, Trials())
+    assert alone.presence_threshold == 0
+    assert with_painted.presence_threshold > 1 / (1 + np.exp(1.5))
+
+
+def test_folds_choose_on_the_same_painted_fields(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(operating_point, "MOST_PAINTED", 2)
+    result = result_of("painted", DECOYS)
+    painted = [replace(result, field=replace(result.field, name=f"painted-{seed}")) for seed in range(5)]
+    seen: list[set[str]] = []
+
+    def noted(results: list[FieldMaps], *_: object) -> CellSettings:
+        seen.append({each.field.name for each in results})
+        return CellSettings()
+
+    monkeypatch.setattr(operating_point, "choose_peaks", noted)
+    for others in (painted, painted[::-1]):
+        choose_operating_point(others, 0.5)
+    for name in [f"painted-{seed}" for seed in range(5)]:
+        choose_operating_point([each for each in painted if each.field.name != name], 0.5)
+    assert seen[0] == seen[1]
+    assert len(seen[0]) == 2
+    assert all(names >= seen[0] - {f"painted-{left_out}"} for left_out, names in enumerate(seen[2:]))
