@@ -30,7 +30,7 @@ POSITIVE_THRESHOLDS = np.round(np.arange(0.3, 0.71, 0.05), 2)
 """Calibrated probabilities that are tried as the threshold of a positive cell. Not far from one half: beyond, the
 wrongly found cells of one patient would overrule the calibration, and other tissues would be counted short."""
 LEAST_F1_GAIN = 0.005
-"""A smaller gain does not move the threshold away from one half: it is less than one run differs from the next."""
+"""A smaller gain of F1 does not decide between thresholds: it is less than one run differs from the next."""
 CALIBRATION_ROUNDS = 8
 """Most corrections that are tried."""
 LEAST_GAIN = 0.01
@@ -122,24 +122,46 @@ def choose_operating_point(
 def choose_peaks(results: Sequence[FieldMaps], pixel_um: float, trials: Trials) -> CellSettings:
     """Return the presence and height of a peak that give the best F1, averaged over sources and over the two calls.
 
-    Presence is chosen at the usual height, then the height, then presence anew, until neither moves. The calls weigh the
-    same, lest the many negative cells decide how many of the positive ones are found. Painted fields are a source like
-    the others: people's marks leave out what they were unsure of, and only painted crowds are marked to the last cell.
+    Presence is chosen at the usual height, then the height, then presence anew, until neither moves. The calls weigh
+    the same, lest the many negative cells decide how many of the positive ones are found. Painted fields are a source
+    like the others: people leave out what they are unsure of, and only painted crowds are marked to the last cell. Of
+    heights that are as good but for ``LEAST_F1_GAIN`` that one is taken at which the sources' numbers of found cells
+    are on average nearest to those marked, as densities ask for their number.
     """
 
+    def detections(cells: CellSettings) -> list[ClassDetection]:
+        return list(trials.detections(results, pixel_um, cells).values())
+
     def score(cells: CellSettings) -> float:
-        detections = trials.detections(results, pixel_um, cells).values()
-        return float(np.mean([(each.positive.f1 or 0.0, each.negative.f1 or 0.0) for each in detections]))
+        return float(np.mean([(each.positive.f1 or 0.0, each.negative.f1 or 0.0) for each in detections(cells)]))
+
+    def at_heights(cells: CellSettings) -> list[CellSettings]:
+        return [replace(cells, centre_threshold=float(height)) for height in CENTRE_THRESHOLDS]
 
     chosen = CellSettings(centre_threshold=QUICK_CENTRE)
     for _ in range(PEAK_ROUNDS):
         before = chosen
         tried = [replace(chosen, presence_threshold=float(presence)) for presence in PRESENCE_THRESHOLDS]
         present = max(tried, key=score)
-        chosen = max((replace(present, centre_threshold=float(height)) for height in CENTRE_THRESHOLDS), key=score)
+        chosen = max(at_heights(present), key=score)
         if chosen == before:
             break
-    return chosen
+    good = [cells for cells in at_heights(chosen) if score(cells) > score(chosen) - LEAST_F1_GAIN]
+    return min(good, key=lambda cells: abs(surplus(detections(cells))))
+
+
+def surplus(detections: Sequence[ClassDetection]) -> float:
+    """Return the logarithm of found over marked cells, averaged over sources; 0 where nothing that is marked is found.
+
+    Examples
+    --------
+    >>> from ihc_quant.evaluation.matching import Detection
+    >>> round(surplus([ClassDetection(either=Detection(tp=8, fp=2))]), 3)
+    0.223
+    """
+    either = [each.either for each in detections if each.either.tp]
+    ratios = [(each.tp + each.fp) / (each.tp + each.fn) for each in either]
+    return float(np.mean(np.log(ratios or [1.0])))
 
 
 def calibrate(results: Sequence[FieldMaps], pixel_um: float, settings: CellSettings) -> PlattScaling:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from ihc_quant.cells.find import CellSettings
+from ihc_quant.evaluation.matching import ClassDetection, Detection
 from ihc_quant.training import operating_point
 from ihc_quant.training.assessment import FieldMaps, cells_of
 from ihc_quant.training.calibration import MatchedCalls
@@ -99,6 +100,22 @@ def test_painted_fields_have_a_say_beside_marked_ones() -> None:
     with_painted = choose_peaks([easy, result_of("painted", DECOYS)], 0.5, Trials())
     assert alone.presence_threshold == 0
     assert with_painted.presence_threshold > 1 / (1 + np.exp(1.5))
+
+
+def test_of_equally_good_heights_the_one_that_finds_the_right_number_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    # F1 rises up to 0.4 and hardly falls then to 0.6; as many are found as are marked at 0.55.
+    f1 = {0.3: 0.7, 0.4: 0.8, 0.5: 0.799, 0.55: 0.798, 0.6: 0.797, 0.65: 0.6}
+
+    def detections(_: Trials, __: object, ___: float, cells: CellSettings) -> dict[str, ClassDetection]:
+        height = cells.centre_threshold
+        found = round(1000 * (1.55 - height))
+        tp = round(f1[height] * (found + 1000) / 2)
+        one = Detection(tp, found - tp, 1000 - tp)
+        return {"cd138": ClassDetection(one, one, one)}
+
+    monkeypatch.setattr(operating_point, "CENTRE_THRESHOLDS", np.array(list(f1)))
+    monkeypatch.setattr(Trials, "detections", detections)
+    assert choose_peaks([], 0.5, Trials()).centre_threshold == 0.55
 
 
 def test_folds_choose_on_the_same_painted_fields(monkeypatch: pytest.MonkeyPatch) -> None:
