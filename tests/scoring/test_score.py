@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from statsmodels.stats.proportion import proportion_confint
 
 from ihc_quant.domain.score import CellCounts
 from ihc_quant.scoring.blocks import BlockCounts, count_blocks, cut_blocks
@@ -40,6 +41,15 @@ def test_wilson_holds_the_estimate_and_stays_in_range(case: tuple[int, int]) -> 
     assert 0 <= interval.low <= positives / total <= interval.high <= 1
     mirrored = wilson_interval(total - positives, total)
     assert interval.low == pytest.approx(1 - mirrored.high, abs=1e-12)
+
+
+@pytest.mark.parametrize("total", [1, 2, 7, 50, 333, 4000, 100_000])
+@pytest.mark.parametrize("level", [0.8, 0.95, 0.99])
+def test_wilson_is_that_of_statsmodels(total: int, level: float) -> None:
+    for positives in {0, 1, total // 10, total // 2, total - 1, total}:
+        interval = wilson_interval(positives, total, level)
+        theirs = proportion_confint(positives, total, alpha=1 - level, method="wilson")
+        assert (interval.low, interval.high) == pytest.approx(theirs, abs=1e-9)
 
 
 @given(st.integers(0, 10_000))
