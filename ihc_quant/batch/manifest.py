@@ -1,13 +1,13 @@
 """The manifest: one row a section, validated whole before any work."""
 
 import difflib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ihc_quant.batch.manifest_agreement import contradictions
 from ihc_quant.batch.manifest_cells import CellFault, Entry, Fault, check_stain, parse_cell, stated
-from ihc_quant.batch.manifest_files import unusable_files
+from ihc_quant.batch.manifest_files import FILE_COLUMNS, unusable_files
 from ihc_quant.batch.manifest_table import read_table
 from ihc_quant.domain.geometry import Mpp
 from ihc_quant.domain.stain import NO_CHROMOGEN, UNSTAINED_MARKER, SectionStain
@@ -98,15 +98,19 @@ class ManifestRow:
     biopsy_day: int | None = None
 
 
-def read_manifest(path: Path, *, need_files: bool = True) -> tuple[ManifestRow, ...]:
+FilesNeeded = Callable[[str | None, ManifestRow | None], Collection[str]]
+"""Gives those of ``FILE_COLUMNS`` whose files must be there, by slide_id and row; no row where a line has faults."""
+
+
+def read_manifest(path: Path, *, need_files: bool | FilesNeeded = True) -> tuple[ManifestRow, ...]:
     """Read and validate a manifest.
 
     Parameters
     ----------
     path : Path
         CSV with the columns of ``REQUIRED_COLUMNS`` and any of ``OPTIONAL_COLUMNS``, in any order.
-    need_files : bool
-        Whether slides and annotations must be there. Reports are written again without them.
+    need_files : bool or FilesNeeded
+        Whether slides and annotations must be there, or which of them. Reports are written again without them.
 
     Raises
     ------
@@ -122,13 +126,20 @@ def read_manifest(path: Path, *, need_files: bool = True) -> tuple[ManifestRow, 
         entries.append(entry)
     findings = list(contradictions(entries, path.parent))
     if need_files:
-        findings += unusable_files(entries, path.parent)
+        findings += unusable_files(entries, path.parent, lambda entry: _files_needed(entry, path.parent, need_files))
     faults += [_fault(*finding) for finding in findings]
     if not table.lines:
         faults.append(Fault(0, len(MANIFEST_COLUMNS), "", "there are no rows; add one a section"))
     if faults:
         raise ManifestError("\n".join(f"{path}: {sentence}." for sentence in _told(faults)))
     return tuple(_row(entry, path.parent) for entry in entries)
+
+
+def _files_needed(entry: Entry, folder: Path, need_files: bool | FilesNeeded) -> Collection[str]:
+    if not callable(need_files):
+        return FILE_COLUMNS
+    sound = not entry.faulty and all(column in entry.values for column in REQUIRED_COLUMNS)
+    return need_files(entry.values.get("slide_id"), _row(entry, folder) if sound else None)
 
 
 def _header_faults(header: Sequence[str]) -> Iterator[Fault]:

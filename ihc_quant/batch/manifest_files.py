@@ -1,6 +1,6 @@
 """Whether the files that a manifest names are there and can be what they are named as."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 from ihc_quant.annotation.geojson import read_geojson
@@ -12,8 +12,13 @@ from ihc_quant.domain.geometry import Point
 from ihc_quant.errors import SettingsError, SlideUnreadable
 from ihc_quant.slide.files import require_file
 
+FILE_COLUMNS: tuple[str, ...] = ("slide", "annotations")
+"""Columns that name files."""
 
-def unusable_files(entries: Sequence[Entry], folder: Path) -> Iterator[Finding]:
+
+def unusable_files(
+    entries: Sequence[Entry], folder: Path, needed: Callable[[Entry], Collection[str]]
+) -> Iterator[Finding]:
     """Yield the files that cannot be used. Slides are not opened; annotations are read, since that costs little.
 
     Parameters
@@ -21,10 +26,13 @@ def unusable_files(entries: Sequence[Entry], folder: Path) -> Iterator[Finding]:
     entries : sequence of Entry
     folder : Path
         Of the manifest; relative paths start there.
+    needed : callable
+        Gives those of ``FILE_COLUMNS`` whose files a line needs; others are not looked at.
     """
+    complaints = {"slide": _slide_fault, "annotations": _annotations_fault}
     for entry in entries:
-        for column, complaint in (("slide", _slide_fault), ("annotations", _annotations_fault)):
-            if column in entry.values and (text := complaint(folder / entry.values[column])):
+        for column in needed(entry):
+            if column in entry.values and (text := complaints[column](folder / entry.values[column])):
                 yield entry.line, column, text
 
 

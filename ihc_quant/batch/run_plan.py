@@ -1,13 +1,14 @@
 """What a run has to do: of each slide, whether it is done, and if not, what is missing and why."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from ihc_quant.batch.file_stamp import FileStamp, file_stamp
-from ihc_quant.batch.manifest import ManifestRow
+from ihc_quant.batch.manifest import FilesNeeded, ManifestRow
+from ihc_quant.batch.manifest_files import FILE_COLUMNS
 from ihc_quant.batch.measurement import SCHEMA, read_slide_json
 from ihc_quant.batch.redrawn import Redrawn, why_slide_is_needed
 from ihc_quant.batch.run_state import Asked, SlideState, asked_of, read_state, result_stamp, slide_folder
@@ -151,13 +152,37 @@ def _after_drawing(task: SlideTask, folder: Path, why: str) -> tuple[Action, str
 
 def _about_failed(asked: Asked, state: SlideState, slide: FileStamp | None, retry_failed: bool) -> tuple[Action, str]:
     """Return what to do about a slide that failed before: nothing, unless something is different now."""
-    if slide != state.slide:
+    if slide not in {state.slide, None}:
         return "measure", "failed before; the slide changed"
     if changed := [*asked.new_measurement(state.asked), *asked.new_places(state.asked)]:
         return "measure", f"failed before; settings changed: {', '.join(changed)}"
     if retry_failed:
         return "measure", "failed before; --retry-failed"
-    return "keep", "failed before: use --retry-failed"
+    return "keep", "failed before: use --retry-failed" if slide is not None else "failed before; the slide is not there"
+
+
+def files_needed(out: Path, plan: Callable[[Sequence[ManifestRow]], Sequence[Step]]) -> FilesNeeded:
+    """Return what tells which files of a manifest a run needs: the others may have been put away since.
+
+    Parameters
+    ----------
+    out : Path
+        Output folder of the run.
+    plan : callable
+        Gives the steps of rows.
+    """
+
+    def needed(slide_id: str | None, row: ManifestRow | None) -> Collection[str]:
+        if row is None:
+            # A line with faults cannot be planned. Where it has results, its slide need not be there once it is mended.
+            return FILE_COLUMNS if slide_id is None or result_stamp(out, slide_id) is None else ()
+        (step,) = plan([row])
+        if step.action == "measure":
+            return FILE_COLUMNS
+        # Results that are placed anew need what was drawn; those that are compared may.
+        return () if step.action == "keep" else ("annotations",)
+
+    return needed
 
 
 def plan_notes(steps: Sequence[Step]) -> list[str]:

@@ -17,6 +17,7 @@ from ihc_quant.cli.console import EXIT_BUG, EXIT_SLIDE_FAILED, note, plainly, sa
 from ihc_quant.errors import SettingsError
 
 if TYPE_CHECKING:
+    from ihc_quant.batch.manifest import ManifestRow
     from ihc_quant.batch.run_plan import Step
     from ihc_quant.batch.run_summary import RunRecord
     from ihc_quant.execution.executor import Executor
@@ -155,7 +156,7 @@ def _run(manifest: Path, out: Path, given: BatchOptions) -> "RunRecord | None":
 
     from ihc_quant.batch.manifest import read_manifest
     from ihc_quant.batch.run import RunSettings, run_batch
-    from ihc_quant.batch.run_plan import plan_in_words, plan_notes, plan_run
+    from ihc_quant.batch.run_plan import files_needed, plan_in_words, plan_notes, plan_run
     from ihc_quant.batch.slide_worker import NetworkChoice
     from ihc_quant.cli.run_progress import run_progress
     from ihc_quant.network.weights import load_weights
@@ -163,15 +164,15 @@ def _run(manifest: Path, out: Path, given: BatchOptions) -> "RunRecord | None":
     card = load_weights(given.weights).card
     measure = measure.model_copy(update={"weights": card.name})  # a path would stand in results
     rule = options.call_rule(given.threshold, given.cuts, given.call_by, given.compartment, card.thresholds.positive)
-    rows = read_manifest(manifest, need_files=False)
 
-    def plan() -> "Sequence[Step]":
+    def plan(rows: "Sequence[ManifestRow]") -> "Sequence[Step]":
         return plan_run(
             rows, out, measure, rule, card, force=given.force, retry_failed=given.retry_failed,
             propose_infiltrate=not given.no_proposal,
         )  # fmt: skip
 
-    steps = plan()
+    rows = read_manifest(manifest, need_files=files_needed(out, plan))
+    steps = plan(rows)
     if given.dry_run:
         for step in steps:
             say(f"{step.slide_id}: {step.action}: {step.why}")
@@ -184,7 +185,7 @@ def _run(manifest: Path, out: Path, given: BatchOptions) -> "RunRecord | None":
     chosen = NetworkChoice(_absolute(given.weights), measure.precision, execution.runtime, execution.device)
     settings = RunSettings(measure, rule, chosen, shown | _settings_shown(given))
     with run_progress() as watch, _stopped_like_interrupted():
-        return run_batch(plan, manifest.absolute(), out, settings, executor, watch)
+        return run_batch(lambda: plan(rows), manifest.absolute(), out, settings, executor, watch)
 
 
 def _absolute(weights: str) -> str:

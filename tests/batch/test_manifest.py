@@ -1,7 +1,6 @@
 """The manifest: every fault at once, with its line, column and cure."""
 
 import csv
-import json
 from pathlib import Path
 
 import pytest
@@ -12,34 +11,9 @@ from ihc_quant.batch.manifest import DETAIL_COLUMNS, MANIFEST_COLUMNS, REQUIRED_
 from ihc_quant.domain.geometry import Mpp
 from ihc_quant.domain.stain import SectionStain
 from ihc_quant.errors import ManifestError
+from tests.batch.manifests import ROW, drawn, section, twenty_faults, written
 
 SHIPPED = Path(__file__).resolve().parents[2] / "slides_sample" / "manifest.csv"
-
-ROW = {
-    "slide_id": "s1", "biopsy_id": "b1", "patient_id": "p1", "site": "skin", "marker": "CCR4", "chromogen": "DAB",
-}  # fmt: skip
-
-
-def section(number: int, **cells: str) -> dict[str, str]:
-    """Return a line without fault; every biopsy has four sections."""
-    biopsy = (number - 1) // 4
-    marker = ("CD4", "CD8", "CCR4", "negative_control")[(number - 1) % 4]
-    row = {"slide_id": f"s{number}", "biopsy_id": f"b{biopsy}", "patient_id": f"p{biopsy}", "marker": marker}
-    return {**ROW, **row, "slide": f"{number}.svs", "section_index": f"{(number - 1) % 4}", **cells}
-
-
-def written(folder: Path, *rows: dict[str, str], columns: tuple[str, ...] = MANIFEST_COLUMNS) -> Path:
-    """Write a manifest, and a file for every slide that it names by a plain name."""
-    path = folder / "manifest.csv"
-    full = [{**ROW, "slide": f"{number}.svs", **row} for number, row in enumerate(rows, start=1)]
-    for row in full:
-        if row["slide"] and "/" not in row["slide"]:
-            (folder / row["slide"]).write_text("a slide")
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns, restval="")
-        writer.writeheader()
-        writer.writerows(full)
-    return path
 
 
 def faults(path: Path) -> list[str]:
@@ -48,14 +22,6 @@ def faults(path: Path) -> list[str]:
     lines = str(caught.value).split("\n")
     assert all(line.startswith(f"{path}: ") and line.endswith(".") for line in lines)
     return [line.removeprefix(f"{path}: ") for line in lines]
-
-
-def drawn(folder: Path, class_name: str, name: str = "drawn.geojson") -> str:
-    geometry = {"type": "Polygon", "coordinates": [[[0, 0], [9, 0], [9, 9], [0, 9], [0, 0]]]}
-    properties = {"objectType": "annotation", "classification": {"name": class_name}}
-    feature = {"type": "Feature", "geometry": geometry, "properties": properties}
-    (folder / name).write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
-    return name
 
 
 def test_reads_rows(tmp_path: Path) -> None:
@@ -132,31 +98,8 @@ def test_all_faults_at_once(tmp_path: Path) -> None:
 
 
 def test_twenty_faults_in_two_hundred_slides_are_twenty_lines(tmp_path: Path) -> None:
-    wrong: dict[int, tuple[str, dict[str, str]]] = {
-        3: ("slide_id", {"slide_id": "s2"}),
-        10: ("slide_id", {"slide_id": "<" * 40}),
-        14: ("biopsy_id", {"biopsy_id": "1,23E+08"}),
-        23: ("patient_id", {"patient_id": "p5x"}),
-        31: ("site", {"site": "lymph_node"}),
-        35: ("site", {"site": "ear"}),
-        42: ("marker", {"marker": "CD3"}),
-        50: ("chromogen", {"chromogen": ""}),
-        55: ("chromogen", {"chromogen": "Fast Red"}),
-        60: ("slide", {"slide": "gone/60.svs"}),
-        71: ("slide", {"slide": "70.svs", "section_index": "1"}),
-        80: ("series", {"series": "first"}),
-        90: ("fragments", {"fragments": "03. Jan"}),
-        101: ("fragments", {"slide": "100.svs", "fragments": "2"}),
-        110: ("mpp", {"mpp": "40x"}),
-        123: ("section_index", {"section_index": "0"}),
-        130: ("section_thickness_um", {"section_thickness_um": "4000"}),
-        143: ("biopsy_day", {"biopsy_day": "2024-03-01"}),
-        150: ("annotations", {"annotations": "drawn.png"}),
-        161: ("annotations", {"annotations": drawn(tmp_path, "Tumor: Positive")}),
-    }
-    rows = [section(number, **wrong.get(number, ("", {}))[1]) for number in range(1, 201)]
-    found = faults(written(tmp_path, *rows))
-    expected = [(f"line {number + 1}", column) for number, (column, _) in sorted(wrong.items())]
+    path, expected = twenty_faults(tmp_path)
+    found = faults(path)
     assert [tuple(fault.split(":")[0].split(", ")) for fault in found] == expected
     assert all(";" in fault for fault in found)
 
@@ -254,6 +197,22 @@ def test_files_need_not_be_there_to_write_reports_again(tmp_path: Path) -> None:
     assert len(faults(path)) == 2
     (row,) = read_manifest(path, need_files=False)
     assert row.slide == tmp_path / "gone" / "1.svs"
+
+
+def test_which_files_must_be_there_may_be_said_of_each_row(tmp_path: Path) -> None:
+    gone = [section(number, slide=f"gone/{number}.svs", annotations=f"gone/{number}.geojson") for number in (1, 2, 3)]
+    path = written(tmp_path, *gone[:2], {**gone[2], "site": "ear"})
+    asked = []
+
+    def needed(slide_id: str | None, row: ManifestRow | None) -> tuple[str, ...]:
+        asked.append((slide_id, row and row.slide_id))
+        return {"s1": (), "s2": ("annotations",), "s3": ("slide",)}[str(slide_id)]
+
+    with pytest.raises(ManifestError) as caught:
+        read_manifest(path, need_files=needed)
+    told = [line.removeprefix(f"{path}: ").split(":")[0] for line in str(caught.value).split("\n")]
+    assert told == ["line 3, annotations", "line 4, site", "line 4, slide"]
+    assert asked == [("s1", "s1"), ("s2", "s2"), ("s3", None)], "a line with faults has no row"
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,9 @@ from ihc_quant.batch import slide_worker
 from ihc_quant.cli import console
 from ihc_quant.execution.in_process import InProcess
 from ihc_quant.slide.writing import write_pyramid
+from tests.batch.manifests import drawn, twenty_faults
 
-HEADER = ("slide_id", "biopsy_id", "patient_id", "site", "marker", "chromogen", "slide")
+HEADER = ("slide_id", "biopsy_id", "patient_id", "site", "marker", "chromogen", "slide", "annotations")
 
 
 @pytest.fixture
@@ -35,13 +36,14 @@ def batch(run: Any, painted_predictor: Any, monkeypatch: pytest.MonkeyPatch) -> 
         *options: object,
         command: str = "batch",
         stains: Mapping[str, tuple[str, str]] = MappingProxyType({}),
+        annotations: Mapping[str, Path] = MappingProxyType({}),
     ) -> Any:
         with Path("manifest.csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(HEADER)
             for slide_id, slide in slides.items():
                 stain = stains.get(slide_id, ("CCR4", "DAB"))
-                writer.writerow((slide_id, "b1", "p1", "skin", *stain, slide))
+                writer.writerow((slide_id, "b1", "p1", "skin", *stain, slide, annotations.get(slide_id, "")))
         return run(command, "manifest.csv", "--tile", "256", *options)
 
     return ran
@@ -113,6 +115,82 @@ def test_nothing_starts_without_manifest_or_folder(batch: Any, run: Any, slide: 
     assert batch({"x" * 300: slide}).exit_code == console.EXIT_CANNOT_START
 
 
+@pytest.mark.parametrize("command", ["batch", "report"])
+def test_files_that_are_missing_are_all_told_before_any_work(
+    batch: Any, slide: Path, tmp_path: Path, command: str
+) -> None:
+    gone, mended = tmp_path / "gone.tif", tmp_path / drawn(tmp_path, "Dermis")
+    slides = {"s1": slide, "s2": gone}
+    for options in ((), ("--dry-run",)):
+        result = batch(slides, *options, command=command)
+        assert result.exit_code == console.EXIT_CANNOT_START
+        assert result.stdout == ""
+        (told,) = result.stderr.splitlines()
+        assert told == f"error manifest.csv: line 3, slide: {gone}: there is no such file; check the path."
+        assert not Path("out").exists()
+    bad = tmp_path / "bad.geojson"
+    bad.write_text("{")
+    copy = tmp_path / "copy.tif"
+    copy.write_bytes(slide.read_bytes())
+    slides |= {"s3": copy}
+    result = batch(slides, command=command, annotations={"s1": tmp_path / "gone.geojson", "s3": bad})
+    assert result.exit_code == console.EXIT_CANNOT_START
+    told = [line.split(": ")[1] for line in result.stderr.splitlines()]
+    assert told == ["line 2, annotations", "line 3, slide", "line 4, annotations"]
+    assert not Path("out").exists()
+    result = batch({"s1": slide}, command=command, annotations={"s1": mended})
+    assert result.exit_code == console.EXIT_DONE, result.output
+
+
+def test_twenty_faults_of_two_hundred_slides_are_told_by_a_run(run: Any, batch: Any, tmp_path: Path) -> None:
+    path, expected = twenty_faults(tmp_path)
+    for command in (("manifest", "check"), ("report",), ("batch",)):
+        result = run(*command, path)
+        assert result.exit_code == console.EXIT_CANNOT_START
+        told = [tuple(line.split(": ")[1].split(", ")) for line in result.stderr.splitlines()]
+        assert told == expected
+        assert not Path("out").exists()
+
+
+def test_files_of_results_that_are_kept_may_be_put_away(batch: Any, slide: Path, tmp_path: Path) -> None:
+    second, bad, new = (tmp_path / name for name in ("second.tif", "bad.tif", "new.tif"))
+    second.write_bytes(slide.read_bytes())
+    bad.write_text("no slide")
+    slides = {"s1": slide, "s2": second, "bad": bad}
+    assert batch(slides, command="report").exit_code == console.EXIT_SLIDE_FAILED
+    before = Path("out/cohort.csv").read_bytes()
+    for path in slides.values():
+        path.unlink()
+
+    again = batch(slides, command="report")
+    assert again.exit_code == console.EXIT_SLIDE_FAILED
+    assert again.stderr.startswith("3 slides; done already: 2, failed before and left: 1\n")
+    assert "bad: keep: failed before; the slide is not there" in batch(slides, "--dry-run").stdout
+    assert Path("out/cohort.csv").read_bytes() == before
+    called = batch(slides, "--threshold", "0.9", command="report")
+    assert "score again from the cell table: 2" in called.stderr
+
+    def lines(result: Any) -> list[str]:
+        assert result.exit_code == console.EXIT_CANNOT_START
+        return [line.split(": ")[1] for line in result.stderr.splitlines()]
+
+    assert lines(batch({**slides, "new": new}, command="report")) == ["line 5, slide"]
+    every = ["line 2, slide", "line 3, slide", "line 4, slide"]
+    assert lines(batch(slides, "--tile", "512")) == every
+    assert lines(batch(slides, "--force")) == every
+    assert lines(batch(slides, "--retry-failed")) == every[2:]
+    # Of a line with another fault the slide is missed only where no results are there.
+    assert lines(batch({**slides, "new": new}, stains={"s1": ("CD99", "DAB"), "new": ("CD99", "DAB")})) == [
+        "lines 2, 5, marker",
+        "line 5, slide",
+    ]
+    drawing = tmp_path / drawn(tmp_path, "Dermis")
+    placed = batch(slides, "--threshold", "0.9", annotations={"s1": drawing})
+    assert "score again from the cell table: 1" in placed.stderr
+    drawing.unlink()
+    assert lines(batch(slides, "--threshold", "0.9", annotations={"s1": drawing})) == ["line 2, annotations"]
+
+
 def test_interruption_and_faults_have_codes_of_their_own(batch: Any, slide: Path, monkeypatch: Any) -> None:
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
@@ -166,20 +244,21 @@ def test_no_output_names_the_patient(batch: Any, pixels: NDArray[np.uint8], tmp_
     planted(slide, pixels, names)
     bad = folder / "S24-4712 Käthe.svs"
     bad.write_bytes(slide.read_bytes()[:2000])
-    gone = folder / "S24-4713 Käthe.svs"
+    other = folder / "S24-4713 Käthe.svs"
+    other.write_text("no slide")
     weights, blood = folder / "S24-4714 Käthe.json", folder / "S24-4715 Käthe.csv"
     weights.touch()
     blood.write_text("patient_id,day,timepoint,aec_1e9_l\np1,0,treatment_start,2.0\n", encoding="utf-8")
     shown = folder / "S24-4716 Käthe.svs"
     shown.write_bytes(slide.read_bytes())
-    slides = {"s1": slide, "s2": bad, "s3": gone, "h1": shown}
+    slides = {"s1": slide, "s2": bad, "s3": other, "h1": shown}
     options = ("-o", "out", "--weights", weights, "--clinical", blood, "--pdf")
     result = batch(slides, *options, command="report", stains={"h1": ("H&E", "none")})
     assert result.exit_code == console.EXIT_SLIDE_FAILED, result.output
     assert result.stdout.count("Written: ") >= 1
     files = [path for path in Path("out").rglob("*") if path.is_file()]
     assert {"summary.md", "run.json", "run.log", "cells.parquet", "report.html"} <= {path.name for path in files}
-    secrets = [*names, *(path.stem for path in (slide, bad, gone, weights, blood, shown)), "Mustermann", str(tmp_path)]
+    secrets = [*names, *(path.stem for path in (slide, bad, other, weights, blood, shown)), "Mustermann", str(tmp_path)]
     told = 0
     for path in files:
         data = path.read_bytes()
