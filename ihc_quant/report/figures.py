@@ -5,6 +5,7 @@ A figure that is not zero never prints as zero, and a percentage short of 100 ne
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import replace
 
 from ihc_quant.domain.score import Estimate, Interval
@@ -99,6 +100,17 @@ def format_method(interval: Interval) -> str:
     if interval.reliable:
         return method
     return f"{method}, interval unreliable: {interval.note}" if interval.note else f"{method}, interval unreliable"
+
+
+def doubt(intervals: Iterable[Interval]) -> str:
+    """Return that an interval is unreliable, for where there is no room for why; empty where all can be trusted.
+
+    Examples
+    --------
+    >>> doubt([Interval(0.0, 0.1, 0.95, "Wilson"), Interval(0.0, 0.1, 0.95, "block bootstrap", False, "9 blocks")])
+    'interval unreliable'
+    """
+    return "" if all(interval.reliable for interval in intervals) else "interval unreliable"
 
 
 def format_short_method(interval: Interval, *, caution: bool = True) -> str:

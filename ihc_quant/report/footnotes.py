@@ -42,13 +42,21 @@ class Footnotes:
 
     def mark(self, interval: Interval) -> str:
         """Return level and method of an interval, and the numbers of what makes it unreliable."""
-        method = figures.format_short_method(interval, caution=False)
-        if interval.reliable:
-            return method
-        held = (interval.note,) if self._whole else [part for part in self._parts if _holds(interval.note, part)]
-        numbers = [str(number) for number, part in enumerate(self._parts, 1) if part in held]
-        named = f": note{'s' * (len(numbers) > 1)} {', '.join(numbers)}" if numbers else ""
-        return f"{method}, unreliable{named}"
+        method, doubt = figures.format_short_method(interval, caution=False), self.doubt((interval,))
+        return f"{method}, {doubt}" if doubt else method
+
+    def doubt(self, intervals: Iterable[Interval]) -> str:
+        """Return that intervals are unreliable, with the numbers of why; empty where all can be trusted."""
+        notes = [interval.note for interval in intervals if not interval.reliable]
+        if not notes:
+            return ""
+        numbers = [
+            str(number) for number, part in enumerate(self._parts, 1) if any(self._tells(n, part) for n in notes)
+        ]
+        return f"unreliable: note{'s' * (len(numbers) > 1)} {', '.join(numbers)}" if numbers else "unreliable"
+
+    def _tells(self, note: str, part: str) -> bool:
+        return note == part if self._whole else _holds(note, part)
 
     def lines(self, estimate: Estimate, *below: Line) -> tuple[Line, ...]:
         """Return a figure, what must stand directly below it, and its intervals; or why there is no figure."""
@@ -71,20 +79,25 @@ class Footnotes:
         return tuple(lines)
 
 
-def outer_bounds(estimate: Estimate, names: tuple[str, str] = ("sampling", "+ measurement")) -> tuple[str, ...]:
+def outer_bounds(
+    estimate: Estimate, names: tuple[str, str] = ("sampling", "+ measurement"), notes: Footnotes | None = None
+) -> tuple[str, ...]:
     """Return the outer limits of the intervals of sampling, and of those that hold the network's error too, in words.
+
+    Limits that an unreliable interval went into say so, by the numbers of ``notes`` where they are given.
 
     Examples
     --------
     >>> outer_bounds(Estimate(0.3, "fraction", (Interval(0.2, 0.4, 0.95, "one"), Interval(0.25, 0.5, 0.95, "other"))))
     ('sampling 20.0–50.0',)
     """
-    sampling, both = by_what_they_hold(estimate.intervals)
-    return tuple(
-        f"{name} {figures.format_limits(estimate, min(each.low for each in held), max(each.high for each in held))}"
-        for name, held in zip(names, (sampling, both), strict=True)
-        if held
-    )
+    said = []
+    for name, held in zip(names, by_what_they_hold(estimate.intervals), strict=True):
+        if held:
+            limits = figures.format_limits(estimate, min(each.low for each in held), max(each.high for each in held))
+            doubt = notes.doubt(held) if notes else figures.doubt(held)
+            said.append(f"{name} {limits}{f', {doubt}' if doubt else ''}")
+    return tuple(said)
 
 
 def _holds(note: str, part: str) -> bool:

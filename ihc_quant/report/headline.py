@@ -7,9 +7,9 @@ from ihc_quant.annotation.region_classes import COMPARTMENTS
 from ihc_quant.domain.biopsy import BiopsyReport
 from ihc_quant.domain.outcome import Failed, NoTissue, RegionScore, Scored, Shown, SlideOutcome
 from ihc_quant.domain.score import Estimate, MarkerScore
-from ihc_quant.domain.serial_sections import SERIAL_SECTION_RATIO, AnalysedRegion, DensityRatio
+from ihc_quant.domain.serial_sections import SERIAL_SECTION_RATIO, AnalysedRegion, CountedSection, DensityRatio
 from ihc_quant.report import figures
-from ihc_quant.report.footnotes import Footnotes, outer_bounds
+from ihc_quant.report.footnotes import JOINED, Footnotes, outer_bounds
 from ihc_quant.report.page_blocks import Line
 from ihc_quant.scoring.network_error import MEASUREMENT_METHOD
 from ihc_quant.scoring.score import INSUFFICIENT, LOW_COUNT
@@ -47,11 +47,10 @@ class Card:
 def headline_cards(report: BiopsyReport) -> tuple[tuple[Card, ...], tuple[str, ...]]:
     """Return density and percentage of every CCR4 section, the ratios of densities, and why intervals are doubtful."""
     sections = [outcome for outcome in report.outcomes if outcome.stain.marker == CCR4]
-    leads = [leading_part(outcome).score for outcome in sections if isinstance(outcome, Scored)]
     ratios = [leading_ratio(name, report.panel.ratios)[0] for name in HEADLINE_RATIOS]
     notes = Footnotes(
         [
-            *(estimate for lead in leads for estimate in (lead.positive_density_per_mm2, lead.positive_fraction)),
+            *(estimate for outcome in sections if isinstance(outcome, Scored) for estimate in _shown(outcome)),
             *(ratio.ratio for ratio in ratios if ratio is not None),
         ],
         whole=True,
@@ -111,7 +110,8 @@ def leading_ratio(name: str, ratios: Sequence[DensityRatio]) -> tuple[DensityRat
     """Return the ratio of that name that leads, and of how many over the same region it is one.
 
     A drawn infiltrate or tumour leads where it gives a ratio, otherwise everything that was analysed, also where that
-    gives none; a proposed region never does. Of several pairs of sections the first by their names leads.
+    gives none; a proposed region never does. Of several pairs of sections the first by their names leads. A pair is
+    two sections that the biopsy has: where it has none of a marker, there is no pair.
 
     Parameters
     ----------
@@ -124,18 +124,32 @@ def leading_ratio(name: str, ratios: Sequence[DensityRatio]) -> tuple[DensityRat
         key=lambda ratio: (ratio.numerator.slide_id, ratio.denominator.slide_id),
     )
     for kind in LEADING_REGIONS:
-        drawn = [ratio for ratio in named if region_of(ratio) == AnalysedRegion(kind, "drawn")]
+        drawn = [ratio for ratio in named if _region(ratio) == AnalysedRegion(kind, "drawn")]
         for ratio in drawn:
             if ratio.ratio.value is not None and not _few_on_a_side(ratio):
-                return ratio, len(drawn)
-    whole = [ratio for ratio in named if _is_whole(region_of(ratio))]
+                return ratio, _count_pairs(drawn)
+    whole = [ratio for ratio in named if _is_whole(_region(ratio))]
     given = [ratio for ratio in whole if ratio.ratio.value is not None]
-    return next(iter(given or whole), None), len(whole)
+    return next(iter(given or whole), None), _count_pairs(whole)
 
 
-def region_of(ratio: DensityRatio) -> AnalysedRegion | None:
-    """Return over what a ratio was formed or refused; None where neither section was counted."""
-    return ratio.numerator.region or ratio.denominator.region
+def region_of(one: CountedSection, other: CountedSection) -> AnalysedRegion | None:
+    """Return over what two sections were set side by side, or refused; None where neither was counted."""
+    return one.region or other.region
+
+
+def _region(ratio: DensityRatio) -> AnalysedRegion | None:
+    return region_of(ratio.numerator, ratio.denominator)
+
+
+def _has_both(ratio: DensityRatio) -> bool:
+    """Return whether the biopsy has a section of either marker, be it scored or not."""
+    return bool(ratio.numerator.slide_id and ratio.denominator.slide_id)
+
+
+def _count_pairs(ratios: Sequence[DensityRatio]) -> int:
+    # A pair is refused once for each region that only one of its sections has.
+    return len({(ratio.numerator.slide_id, ratio.denominator.slide_id) for ratio in ratios if _has_both(ratio)})
 
 
 def _says_more(region: AnalysedRegion) -> bool:
@@ -159,11 +173,22 @@ def _section_cards(outcome: SlideOutcome, site: str, several: bool, notes: Footn
     if not isinstance(outcome, Scored):
         return [Card(f"CCR4 density{of}", _absent(problem_of(outcome) or "shown only, not scored"), lead=True)]
     lead = leading_part(outcome)
-    others = [part for part in outcome.parts if part.region != lead.region and _is_headline(part)]
+    others = _others(outcome, lead)
     return [
         Card(f"CCR4+ cells per mm²{of}", _density_lines(lead, others, notes), lead=True),
         Card(f"CCR4+ percent{of}", _percent_lines(lead, others, site, notes)),
     ]
+
+
+def _others(outcome: Scored, lead: RegionScore) -> list[RegionScore]:
+    return [part for part in outcome.parts if part.region != lead.region and _is_headline(part)]
+
+
+def _shown(outcome: Scored) -> list[Estimate]:
+    """Return the figures of a section's cards whose intervals are shown, in the order of the cards."""
+    lead = leading_part(outcome)
+    scores = [lead.score, *(part.score for part in _others(outcome, lead) if not too_few(part.score))]
+    return [*(score.positive_density_per_mm2 for score in scores), *(score.positive_fraction for score in scores)]
 
 
 def _density_lines(lead: RegionScore, others: Sequence[RegionScore], notes: Footnotes) -> tuple[Line, ...]:
@@ -173,7 +198,7 @@ def _density_lines(lead: RegionScore, others: Sequence[RegionScore], notes: Foot
         lines.append(Line(NO_ERROR_OF_DENSITY, "quiet"))
     lines.append(Line(f"in {figures.format_area(lead.score.counts.area_um2)} of {lead.region.label}", "quiet"))
     lines += _cautions(lead.score, density)
-    lines += [_beside(part, part.score.positive_density_per_mm2) for part in others]
+    lines += [_beside(part, part.score.positive_density_per_mm2, notes) for part in others]
     return tuple(lines)
 
 
@@ -183,7 +208,7 @@ def _percent_lines(lead: RegionScore, others: Sequence[RegionScore], site: str, 
     lines += _cautions(lead.score, fraction)
     if fraction.value is not None and not holds_measurement(fraction):
         lines.append(Line(f"{NO_ERROR}; {lead.score.network_error.of_percentage}", "quiet"))
-    lines += [_beside(part, part.score.positive_fraction, _denominator(part)) for part in others]
+    lines += [_beside(part, part.score.positive_fraction, notes, _denominator(part)) for part in others]
     if fraction.value is not None and (warning := percent_warning(site, lead)):
         lines.insert(0, Line(warning, "warn"))
     return tuple(lines)
@@ -194,13 +219,13 @@ def _cautions(score: MarkerScore, estimate: Estimate) -> list[Line]:
     return [Line(caution, "warn") for caution in score.cautions] if estimate.value is not None else []
 
 
-def _beside(part: RegionScore, estimate: Estimate, denominator: str = "") -> Line:
-    """Return the figure of another region on one line, or why it is not given."""
+def _beside(part: RegionScore, estimate: Estimate, notes: Footnotes, denominator: str = "") -> Line:
+    """Return the figure of another region on one line with what makes its limits unreliable, or why it is not given."""
     if few := too_few(part.score):
         return Line(f"{part.region.label}: not evaluable: {few}", "quiet")
     words = f", {denominator}" if denominator and estimate.value is not None else ""
     low = "".join(f" ({caution})" for caution in part.score.cautions if caution.startswith(LOW_COUNT))
-    bounds = f" ({', '.join(outer_bounds(estimate))})" if estimate.intervals else ""
+    bounds = f" ({JOINED.join(outer_bounds(estimate, notes=notes))})" if estimate.intervals else ""
     return Line(f"{part.region.label}: {figures.format_estimate(estimate)}{bounds}{words}{low}", "quiet")
 
 
@@ -232,10 +257,11 @@ def _ratio_card(name: str, ratios: Sequence[DensityRatio], notes: Footnotes) -> 
     if ratio is None:
         return Card(title, (*_absent("no ratio was formed of these sections"), Line(SERIAL_SECTION_RATIO, "quiet")))
     lines = [*_headline(ratio.ratio, notes)]
-    region = region_of(ratio)
+    region = _region(ratio)
     if pairs > 1:
         lines.append(Line(f"{ratio.numerator.slide_id} over {ratio.denominator.slide_id}: 1 of {pairs}, all below"))
-    if region is not None:
+    # Where a section is missing altogether that is all there is to say, whatever the other one was scored over.
+    if region is not None and _has_both(ratio):
         lines.append(Line(f"over {region.label}", "quiet"))
     if ratio.ratio.value is not None:
         if ratio.warnings:

@@ -118,4 +118,6 @@ def _figure(outcome: SlideOutcome) -> str:
     density = outcome.score.positive_density_per_mm2
     if density.value is None or not density.intervals:
         return figures.format_estimate(density)
-    return f"{figures.format_estimate(density)} ({figures.format_limits(density, *outer_limits(density))})"
+    doubt = figures.doubt(density.intervals)
+    limits = figures.format_limits(density, *outer_limits(density)) + (f", {doubt}" if doubt else "")
+    return f"{figures.format_estimate(density)} ({limits})"

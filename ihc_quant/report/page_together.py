@@ -11,7 +11,7 @@ from ihc_quant.domain.serial_sections import (
     FractionRange,
 )
 from ihc_quant.report.footnotes import Footnotes
-from ihc_quant.report.headline import NO_ERROR_OF_DENSITY, holds_measurement
+from ihc_quant.report.headline import NO_ERROR_OF_DENSITY, holds_measurement, region_of
 from ihc_quant.report.page_blocks import Bullets, Cell, Chapter, Line, Table, Text, plain
 from ihc_quant.report.page_grades import capital, name_region
 
@@ -73,7 +73,7 @@ def _sentences(sentences: tuple[str, ...]) -> Cell:
 
 
 def _ratio(each: DensityRatio, notes: Footnotes) -> tuple[Cell, ...]:
-    region = each.numerator.region
+    region = region_of(each.numerator, each.denominator)
     named = (Line(each.name, "value"), *((Line(name_region(region)),) if region else ()), Line(each.label, "quiet"))
     unknown = each.ratio.value is not None and not holds_measurement(each.ratio)
     return (
@@ -104,7 +104,7 @@ def _range(limits: FractionRange) -> str:
 
 
 def _bounds(each: CoexpressionBounds, told: tuple[str, ...]) -> tuple[Cell, ...]:
-    region = each.one.region
+    region = region_of(each.one, each.other)
     named = (
         Line(f"{each.one.marker} and {each.other.marker}", "value"),
         *((Line(name_region(region)),) if region else ()),

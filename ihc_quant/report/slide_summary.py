@@ -14,7 +14,7 @@ from ihc_quant.report.figures import (
     one_line,
     positive_cells,
 )
-from ihc_quant.report.footnotes import outer_bounds
+from ihc_quant.report.footnotes import JOINED, outer_bounds
 
 GRADES = ("1+", "2+", "3+")
 
@@ -90,7 +90,7 @@ def _part_lines(name: str, score: MarkerScore) -> list[str]:
 
 
 def _outer_line(name: str, estimate: Estimate) -> str:
-    bounds = f" ({', '.join(outer_bounds(estimate))})" if estimate.intervals else ""
+    bounds = f" ({JOINED.join(outer_bounds(estimate))})" if estimate.intervals else ""
     return f"  {name}: {format_estimate(estimate)}{bounds}"
 
 

@@ -5,7 +5,8 @@ region. Thickness cancels in it only where both sections are equally thick and t
 area go with t + D, section thickness plus diameter of the nucleus (Abercrombie 1946, 10.1002/ar.1090940210).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
+from itertools import product
 
 from ihc_quant.domain.score import Estimate, Interval
 from ihc_quant.domain.serial_sections import (
@@ -166,23 +167,15 @@ def panel_ratios(sections: Sequence[Side], settings: ScoreSettings | None = None
     -------
     tuple of DensityRatio
         By kind of region, then ratio. Every pair of sections is given, because sections that show the same marker are
-        never averaged silently.
+        never averaged silently. A pair is left out over a kind of region that neither of its sections has; one neither
+        of whose sections was scored at all is given once.
     """
-    return tuple(
-        density_ratio(one, other, settings)
-        for kind in _kinds(sections)
-        for numerator, denominator in RATIOS
-        for one, other in _pairs(sections, kind, numerator, denominator)
-    )
+    return tuple(density_ratio(one, other, settings) for one, other in _pairs(sections, RATIOS))
 
 
 def panel_bounds(sections: Sequence[Side]) -> tuple[CoexpressionBounds, ...]:
     """Return the bounds on cells that carry CD4 and CCR4, by kind of region; pairs as in ``panel_ratios``."""
-    return tuple(
-        coexpression_bounds(one, other)
-        for kind in _kinds(sections)
-        for one, other in _pairs(sections, kind, *COEXPRESSED)
-    )
+    return tuple(coexpression_bounds(one, other) for one, other in _pairs(sections, (COEXPRESSED,)))
 
 
 def _kinds(sections: Sequence[Side]) -> tuple[str, ...]:
@@ -191,8 +184,16 @@ def _kinds(sections: Sequence[Side]) -> tuple[str, ...]:
     return tuple(kinds) or ("",)
 
 
-def _pairs(sections: Sequence[Side], kind: str, one: str, other: str) -> Iterable[tuple[Side, Side]]:
-    return [(a, b) for a in _sides(sections, kind, one) for b in _sides(sections, kind, other)]
+def _pairs(sections: Sequence[Side], markers: Sequence[tuple[str, str]]) -> Iterator[tuple[Side, Side]]:
+    """Yield the pairs of sections by kind of region, then markers."""
+    scored = {side.slide_id for side in sections if isinstance(side, PanelSection)}
+    for place, kind in enumerate(_kinds(sections)):
+        for one, other in markers:
+            for pair in product(_sides(sections, kind, one), _sides(sections, kind, other)):
+                # Two sections that were never scored would be refused alike over every kind of region.
+                never = scored.isdisjoint(side.slide_id for side in pair)
+                if any(isinstance(side, PanelSection) for side in pair) or (never and place == 0):
+                    yield pair
 
 
 def _sides(sections: Sequence[Side], kind: str, marker: str) -> list[Side]:

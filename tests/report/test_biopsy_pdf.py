@@ -5,6 +5,7 @@ import sys
 import zlib
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from ihc_quant.domain.outcome import Failed
 from ihc_quant.domain.stain import SectionStain
 from ihc_quant.report.biopsy_pdf import PdfMissing, render_pdf
 from ihc_quant.report.encoding import encode_png
+from ihc_quant.report.page_head import make_head
 from ihc_quant.report.slide_pictures import SlidePictures
 
 
@@ -49,6 +51,24 @@ def test_the_notice_stands_on_every_sheet(skin_report: BiopsyReport, skin_pictur
     assert sheets(pdf) > 3
     assert drawn(pdf).count(b"For research use only. Not for use in diagnostic procedures.") == 2 * sheets(pdf)
     assert b"For research use only. Not for use in diagnostic procedures." in pdf, "also what the file says of itself"
+
+
+def test_the_head_marks_unreliable_limits_as_the_page_does(
+    skin_report: BiopsyReport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flow = pytest.importorskip("ihc_quant.report.pdf_flow", exc_type=ImportError)
+    said, write = [], flow.paragraph
+
+    def noted(text: str, *args: Any, **options: Any) -> Any:
+        said.append(text)
+        return write(text, *args, **options)
+
+    monkeypatch.setattr(flow, "paragraph", noted)
+    made(skin_report, {})
+    head = make_head(skin_report, {})
+    assert {line.text for card in head.cards for line in card.lines} <= set(said)
+    assert {frame.figure for frame in head.frames} <= set(said)
+    assert any("+ measurement 6.0–20.1, unreliable: note 2" in text for text in said)
 
 
 def test_pictures_are_on_it(skin_report: BiopsyReport, skin_pictures: dict[str, SlidePictures]) -> None:

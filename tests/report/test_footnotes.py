@@ -83,5 +83,11 @@ def test_lines_give_the_figure_its_denominator_and_every_interval() -> None:
     assert [line.text for line in notes.named_lines(given)] == [
         "Sampling 10.0–30.0", "Sampling + measurement 10.0–30.0",
     ]  # fmt: skip
-    assert outer_bounds(given, ("a", "b")) == ("a 10.0–30.0", "b 10.0–30.0")
     assert notes.lines(Estimate(None, "fraction", reason="no cells"))[1].text == "no cells"
+
+
+def test_outer_limits_say_whether_an_interval_within_them_is_unreliable() -> None:
+    given = Estimate(0.2, "fraction", (interval(""), interval(MARKER), interval("", "sampling + measurement")))
+    assert outer_bounds(given, ("a", "b")) == ("a 10.0–30.0, interval unreliable", "b 10.0–30.0")
+    notes = Footnotes([figure("another"), given], whole=True)
+    assert outer_bounds(given, ("a", "b"), notes) == ("a 10.0–30.0, unreliable: note 2", "b 10.0–30.0")

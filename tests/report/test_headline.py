@@ -8,7 +8,7 @@ import pytest
 from ihc_quant.domain.biopsy import BiopsyPanel, BiopsyReport
 from ihc_quant.domain.outcome import RegionScore, Scored
 from ihc_quant.domain.score import Estimate, Interval, MarkerScore
-from ihc_quant.domain.serial_sections import AnalysedRegion, CountedSection, DensityRatio
+from ihc_quant.domain.serial_sections import AnalysedRegion, CoexpressionBounds, CountedSection, DensityRatio
 from ihc_quant.report.headline import (
     IN_SKIN,
     NO_ERROR_OF_DENSITY,
@@ -19,8 +19,9 @@ from ihc_quant.report.headline import (
     leading_ratio,
     percent_warning,
 )
+from ihc_quant.report.page_head import make_head
 from ihc_quant.report.page_results import analysed_chapter, results_chapter
-from ihc_quant.report.page_together import ratios_chapter
+from ihc_quant.report.page_together import bounds_chapter, ratios_chapter
 
 FEW = "insufficient: 5 cells, fewer than 100"
 LOW = "low count: 300 cells, fewer than 500"
@@ -118,6 +119,10 @@ def test_density_and_ratio_show_their_measurement_error_or_say_that_it_is_not_kn
     assert NO_ERROR_OF_DENSITY not in str(ratios_chapter(report.panel))
 
 
+def figure_of(report: BiopsyReport) -> str:
+    return next(frame.figure for frame in make_head(report, {}).frames if frame.title == "CCR4")
+
+
 def ratio(one: str, other: str, region: AnalysedRegion | None, value: float | None = 0.5, *said: str) -> DensityRatio:
     sides = [CountedSection(slide, marker, region) for slide, marker in ((one, "CCR4"), (other, "CD4"))]
     figure = Estimate(value, "ratio", reason="" if value is not None else "the density of CD4+ cells on B is 0")
@@ -138,6 +143,69 @@ def test_of_several_pairs_the_card_names_one_whatever_their_order(skin_report: B
 
 def test_a_lone_pair_needs_no_name(skin_report: BiopsyReport) -> None:
     assert "1 of" not in with_ratios(skin_report, ratio("C1", "D1", AnalysedRegion()))
+
+
+def test_a_pair_refused_over_two_regions_is_one_pair(skin_report: BiopsyReport) -> None:
+    drawn = ratio("C1", "D1", AnalysedRegion("analysed area", "drawn"), None)
+    unscored = ratio("C1", "D1", None, None)
+    pairs = [drawn, ratio("C1", "D1", AnalysedRegion(), None), unscored]
+    assert leading_ratio("CCR4:CD4", pairs) == (drawn, 1)
+    assert "1 of" not in with_ratios(skin_report, *pairs)
+    assert leading_ratio("CCR4:CD4", [*pairs, ratio("C1", "D2", None, None)])[1] == 2
+
+
+@pytest.mark.parametrize(("one", "other"), [("", ""), ("C1", ""), ("", "D1")])
+def test_a_card_without_a_section_of_a_marker_names_no_pair(skin_report: BiopsyReport, one: str, other: str) -> None:
+    region = AnalysedRegion() if one or other else None
+    refused = ratio(one, other, region, None)
+    refused = replace(refused, ratio=Estimate(None, "ratio", reason="the biopsy has no CD4 section"))
+    more = replace(refused, numerator=replace(refused.numerator, slide_id=one and "C2"))
+    assert leading_ratio("CCR4:CD4", [refused, replace(refused)]) == (refused, 1 if one and other else 0)
+    card = with_ratios(skin_report, refused, more)
+    assert card == "not evaluable | the biopsy has no CD4 section | serial-section ratio, not a fraction of cells"
+
+
+@pytest.mark.parametrize("missing", ["numerator", "denominator"])
+def test_a_refused_row_names_the_region_of_the_section_that_has_it(missing: str) -> None:
+    refused = ratio("C1", "D1", AnalysedRegion("tumour", "drawn"), None)
+    refused = replace(refused, **{missing: replace(getattr(refused, missing), region=None)})
+    assert "tumour (drawn)" in str(ratios_chapter(BiopsyPanel(ratios=(refused,))))
+    bounds = CoexpressionBounds(refused.numerator, refused.denominator, None, None, "no tumour was drawn on it")
+    assert "tumour (drawn)" in str(bounds_chapter(BiopsyPanel(bounds=(bounds,))))
+
+
+def test_limits_beside_the_headline_and_in_the_panel_say_that_they_are_unreliable(skin_report: BiopsyReport) -> None:
+    section = ccr4_of(skin_report)
+    few = Interval(0.1, 0.2, 0.95, "spatial block bootstrap", False, "19 blocks; at least 20 are wanted")
+    sure = Interval(0.09, 0.21, 0.95, "Wilson")
+
+    def scored(*intervals: Interval) -> MarkerScore:
+        of_density = tuple(replace(each, low=1e4 * each.low, high=1e4 * each.high) for each in intervals)
+        return replace(
+            section.score,
+            positive_fraction=Estimate(0.15, "fraction", intervals),
+            positive_density_per_mm2=Estimate(1500.0, "cells/mm²", of_density),
+        )
+
+    part = RegionScore(AnalysedRegion("infiltrate", "proposed"), scored(sure, few))
+    report = with_ccr4(skin_report, replace(section, score=scored(sure), compartments=(part,)))
+    cards, notes = headline_cards(report)
+    density, percent = (" | ".join(line.text for line in card.lines) for card in cards[:2])
+    assert "infiltrate (proposed, not reviewed): 1,500 cells/mm² (sampling 900–2,100, unreliable: note 1)" in density
+    assert "infiltrate (proposed, not reviewed): 15.0 % (sampling 9.0–21.0, unreliable: note 1)" in percent
+    assert notes[0] == "Note 1: interval unreliable: 19 blocks; at least 20 are wanted."
+    assert figure_of(report) == "1,500 cells/mm² (900–2,100)"
+    assert figure_of(with_ccr4(report, replace(section, score=scored(sure, few), compartments=()))) == (
+        "1,500 cells/mm² (900–2,100, interval unreliable)"
+    )
+
+
+def test_a_region_that_is_not_evaluable_leaves_no_note_behind(skin_report: BiopsyReport) -> None:
+    section = ccr4_of(skin_report)
+    odd = Estimate(0.5, "fraction", (Interval(0.1, 0.9, 0.95, "Wilson", False, "5 cells"),))
+    score = replace(section.score, positive_fraction=odd, cautions=(FEW,))
+    part = RegionScore(AnalysedRegion("infiltrate", "drawn"), score)
+    assert "5 cells." not in str(headline_cards(with_ccr4(skin_report, replace(section, compartments=(part,))))[1])
 
 
 def test_a_refused_ratio_is_shown_refused_whatever_was_proposed(skin_report: BiopsyReport) -> None:

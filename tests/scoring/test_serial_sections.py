@@ -256,6 +256,27 @@ def test_a_panel_keeps_kinds_of_regions_apart() -> None:
     assert over["CD4:CD8", "infiltrate"].ratio.reason == "S-CD8 (CD8) was not scored over infiltrate"
 
 
+def test_a_panel_leaves_out_a_pair_over_a_region_that_neither_section_has() -> None:
+    tumour = replace(CCR4, region=AnalysedRegion("tumour", "drawn"))
+    rows = panel_ratios([CD4, CD8, CCR4, tumour], QUICK)
+    assert [(row.name, row.ratio.value is None) for row in rows] == [
+        ("CD4:CD8", False), ("CCR4:CD4", False), ("CCR4:CD4", True),
+    ]  # fmt: skip
+    assert rows[-1].ratio.reason == "S-CD4 (CD4) was not scored over tumour"
+    bounds = panel_bounds([CD4, replace(CD4, slide_id="S-CD4-2"), CCR4, replace(CD8, region=tumour.region)])
+    assert [each.one.slide_id for each in bounds] == ["S-CD4", "S-CD4-2"]
+
+
+def test_a_pair_that_was_never_scored_is_given_once() -> None:
+    failed = MissingSection("CD4", "S1 failed", "S1")
+    tumour = replace(CCR4, region=AnalysedRegion("tumour", "drawn"))
+    rows = panel_ratios([failed, CCR4, tumour], QUICK)
+    assert [(row.name, row.numerator.slide_id, row.denominator.slide_id) for row in rows] == [
+        ("CD4:CD8", "S1", ""), ("CCR4:CD4", "S-CCR4", "S1"), ("CCR4:CD4", "S-CCR4", "S1"),
+    ]  # fmt: skip
+    assert rows[0].ratio.reason == "S1 failed; the biopsy has no CD8 section"
+
+
 def test_a_panel_of_failed_sections_is_not_silent() -> None:
     found = panel_ratios([MissingSection("CD4", "S1 failed", "S1")])
     assert [ratio.ratio.reason for ratio in found] == [
