@@ -6,6 +6,7 @@ from itertools import chain
 
 from ihc_quant.batch.manifest_cells import stated
 from ihc_quant.batch.measurement import Measurement, WeightsUsed
+from ihc_quant.batch.quality_flags import quality_flags
 from ihc_quant.batch.settings import COARSEST_MPP_UM
 from ihc_quant.domain.biopsy import PANEL_MARKERS, BiopsyReport
 from ihc_quant.domain.outcome import Scored, Shown
@@ -48,6 +49,7 @@ def biopsy_flags(report: BiopsyReport, measured: Mapping[str, Measurement]) -> t
         _control(report),
         _masked_epitope(report),
         _coarse(measured),
+        quality_flags(_scored(report), measured),
         _few_cells(report),
         _unreviewed(report),
         (weights_flag(each.weights) for slide_id, each in measured.items() if slide_id not in shown),

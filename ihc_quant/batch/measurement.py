@@ -23,7 +23,7 @@ from ihc_quant.errors import OutputError
 from ihc_quant.network.card import WeightsCard
 from ihc_quant.report.report_json import outcome_from_json, outcome_json
 from ihc_quant.stain.density import FULL_WHITE
-from ihc_quant.stain.estimate import SlideColours
+from ihc_quant.stain.estimate import LACKS_CHROMOGEN, SlideColours
 
 SCHEMA: Literal["ihc_quant/slide/5"] = "ihc_quant/slide/5"
 """Name and version of the layout of ``slide.json``; raised whenever what is kept of a score or a measurement changes,
@@ -65,7 +65,10 @@ class SlideFacts(SettingsPart):
 
 
 class WhiteAndStains(SettingsPart):
-    """White point and stain vectors that were used, and how far the slide's own vectors lie from them."""
+    """White point and stain vectors that were used, and how far the slide's own vectors and colours lie from them.
+
+    ``unfit_share`` is None in results that were written before it was measured, too.
+    """
 
     white: tuple[float, float, float]
     white_source: str
@@ -74,12 +77,18 @@ class WhiteAndStains(SettingsPart):
     vectors_source: str
     deviation_degrees: float | None
     deviation_note: str
+    unfit_share: float | None = None
 
     @property
     def colours(self) -> SlideColours:
         """What quality control judges; pure 255 is what was never scanned or is clipped, and tells nothing of glass."""
         glass = self.white if self.white_source == "estimated" and self.white != FULL_WHITE else None
-        return SlideColours(glass, self.deviation_degrees)
+        return SlideColours(glass, self.deviation_degrees, self.unfit_share)
+
+    @property
+    def lacks_chromogen(self) -> bool:
+        """Whether the sampled pixels showed too little chromogen for an estimate."""
+        return self.deviation_degrees is None and LACKS_CHROMOGEN in self.deviation_note
 
 
 class WeightsUsed(SettingsPart):

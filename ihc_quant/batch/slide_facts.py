@@ -39,6 +39,7 @@ def white_and_stains(used: StainMatrix, white: WhitePoint, estimate: StainEstima
         vectors_source=used.source,
         deviation_degrees=estimate.stain_deviation_degrees,
         deviation_note=estimate.reason,
+        unfit_share=estimate.unfit_share,
     )
 
 

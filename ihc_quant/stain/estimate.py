@@ -53,6 +53,15 @@ ANGLE_PERCENTILE = 5.0
 """Robust extreme of the angles in the stain plane, in per cent from either end (Macenko takes 1; rare pigment and red
 cells lie beyond it)."""
 
+LACKS_CHROMOGEN = "pixels show mostly chromogen"
+"""Words of the reason where the sample holds too little chromogen; results that were kept are searched for them."""
+
+STRONG_PIXEL_OD = 0.35
+"""Mean optical density from which a pixel's colour is judged by itself; paler ones vary with scanner and JPEG."""
+
+UNFIT_DEGREES = 15.0
+"""Angle from every mixture of the two reference stains beyond which a pixel fits neither."""
+
 MAX_DEVIATION_DEGREES = 20.0
 """Largest plausible angle between an estimated and a reference vector; hematoxylin and DAB are 37° apart."""
 
@@ -92,12 +101,16 @@ class StainEstimate:
         too little stain to estimate.
     reason : str
         Why the reference vectors stand; empty where the estimate does.
+    unfit_share : float or None
+        Share of the strongly absorbing pixels, 0 to 1, that no mixture of the reference vectors explains; None where
+        there were too few of them.
     """
 
     stains: StainMatrix
     hematoxylin_deviation_degrees: float | None
     chromogen_deviation_degrees: float | None
     reason: str = ""
+    unfit_share: float | None = None
 
     @property
     def stain_deviation_degrees(self) -> float | None:
@@ -117,10 +130,13 @@ class SlideColours:
         Intensity (R, G, B) of empty glass; None where the slide shows none.
     stain_degrees : float or None
         Angle between the slide's own stain vectors and the reference; None where they could not be estimated.
+    unfit_share : float or None
+        Share of the strongly absorbing pixels that fit neither reference stain; None where it is not known.
     """
 
     white: White | None = None
     stain_degrees: float | None = None
+    unfit_share: float | None = None
 
 
 def white_deviation(white: White) -> float:
@@ -235,13 +251,14 @@ def estimate_stains(pixels: NDArray[np.uint8], white: White = FULL_WHITE) -> Sta
     density = optical_density(pixels.reshape(-1, 3), white).astype(np.float64)
     usable = (density.mean(axis=1) >= MIN_PIXEL_OD) & (pixels.reshape(-1, 3).min(axis=1) > 5)
     density = density[usable]
+    unfit = _unfit_share(density, reference)
     amounts = np.maximum(density @ unmixing_matrix(reference)[:, :2], 0)
     share = amounts[:, 1] / np.maximum(amounts.sum(axis=1), 1e-9)
     groups = {"hematoxylin": density[share <= 1 - DOMINANT_SHARE], "chromogen": density[share >= DOMINANT_SHARE]}
     for name, members in groups.items():
         if len(members) < MIN_STAIN_PIXELS:
             reason = f"only {len(members)} pixels show mostly {name}, {MIN_STAIN_PIXELS} are needed"
-            return StainEstimate(reference, None, None, reason)
+            return StainEstimate(reference, None, None, reason, unfit)
     directions = _extreme_directions(groups["hematoxylin"], groups["chromogen"])
     hematoxylin, chromogen = (
         StainVector.of(old.name, *(float(value) for value in new))
@@ -251,8 +268,26 @@ def estimate_stains(pixels: NDArray[np.uint8], white: White = FULL_WHITE) -> Sta
     off_c = angle_degrees(chromogen, reference.chromogens[0])
     if max(off_h, off_c) > MAX_DEVIATION_DEGREES:
         reason = f"the estimate lies {max(off_h, off_c):.0f}° from the reference, {MAX_DEVIATION_DEGREES:.0f}° at most"
-        return StainEstimate(reference, off_h, off_c, reason)
-    return StainEstimate(StainMatrix(hematoxylin, (chromogen,), white, "estimated"), off_h, off_c)
+        return StainEstimate(reference, off_h, off_c, reason, unfit)
+    return StainEstimate(StainMatrix(hematoxylin, (chromogen,), white, "estimated"), off_h, off_c, unfit_share=unfit)
+
+
+def _unfit_share(density: NDArray[np.float64], reference: StainMatrix) -> float | None:
+    """Return the share of the strongly absorbing pixels that lie off every mixture of the two stains.
+
+    Nothing is grouped by the reference vectors first: with another chromogen those groups are empty.
+    """
+    strong = density[density.mean(axis=1) >= STRONG_PIXEL_OD]
+    if len(strong) < MIN_STAIN_PIXELS:
+        return None
+    pair = (reference.hematoxylin, reference.chromogens[0])
+    vectors = np.array([(vector.red, vector.green, vector.blue) for vector in pair], np.float64)
+    units = strong / np.linalg.norm(strong, axis=1, keepdims=True)
+    amounts = units @ unmixing_matrix(reference)
+    # The third stain is the unit normal of the plane. A colour beyond either stain is nearest to that stain itself.
+    between = (amounts[:, :2] >= 0).all(axis=1)
+    cosine = np.where(between, np.sqrt(np.maximum(1 - amounts[:, 2] ** 2, 0)), (units @ vectors.T).max(axis=1))
+    return float(np.mean(cosine < np.cos(np.radians(UNFIT_DEGREES))))
 
 
 def _extreme_directions(

@@ -97,6 +97,28 @@ def test_too_little_of_a_stain_gives_the_reference_and_the_reason(dab_share: flo
     assert estimate.stain_deviation_degrees is None
 
 
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.3, 1.0])
+def test_colours_between_the_stains_fit_whatever_the_share_of_chromogen(share: float) -> None:
+    hematoxylin, dab = StainVector.of("hematoxylin", 0.70, 0.64, 0.32), StainVector.of("DAB", 0.33, 0.56, 0.76)
+    unfit = estimate_stains(stained_pixels(hematoxylin, dab, share)).unfit_share
+    assert unfit is not None
+    assert unfit < 0.001
+
+
+def test_another_chromogen_fits_neither_stain_though_no_vectors_are_estimated() -> None:
+    fast_red = StainVector.of("Fast Red", 0.21, 0.85, 0.48)
+    magenta = StainVector.of("magenta", 0.19, 0.95, 0.25)
+    hematoxylin = reference_stains().hematoxylin
+    for other in (fast_red, magenta):
+        unfit = estimate_stains(stained_pixels(hematoxylin, other, 0.3)).unfit_share
+        assert unfit is not None
+        assert unfit > 0.1, other.name
+
+
+def test_pale_tissue_gives_no_share_of_unfit_colours() -> None:
+    assert estimate_stains(np.full((1000, 3), 200, np.uint8)).unfit_share is None
+
+
 def test_eosin_is_not_mistaken_for_dab() -> None:
     eosin = StainVector.of("eosin", 0.09, 0.95, 0.28)
     hematoxylin = reference_stains().hematoxylin

@@ -298,6 +298,17 @@ def test_unusual_stain_vectors_are_flagged(degrees: float | None, flagged: bool)
 
 
 @pytest.mark.parametrize(
+    ("share", "degrees", "flagged"), [(None, None, 0), (0.1, None, 0), (0.15, 5.0, 1), (0.9, 19, 1)]
+)
+def test_colours_that_fit_neither_stain_are_flagged_once(
+    share: float | None, degrees: float | None, flagged: int
+) -> None:
+    flags = flags_of_colours(SlideColours(stain_degrees=degrees, unfit_share=share))
+    assert len(flags) == flagged
+    assert all("Unusual stain vectors" in flag for flag in flags)
+
+
+@pytest.mark.parametrize(
     ("white", "flagged"),
     [
         (None, False),
