@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ihc_quant.annotation.region_classes import COMPARTMENTS
-from ihc_quant.domain.biopsy import BiopsyReport
+from ihc_quant.domain.biopsy import BiopsyReport, PooledLevels
 from ihc_quant.domain.outcome import Failed, NoTissue, RegionScore, Scored, Shown, SlideOutcome
 from ihc_quant.domain.score import Estimate, MarkerScore
 from ihc_quant.domain.serial_sections import SERIAL_SECTION_RATIO, AnalysedRegion, DensityRatio
@@ -47,7 +47,9 @@ class Card:
 def headline_cards(report: BiopsyReport) -> tuple[tuple[Card, ...], tuple[str, ...]]:
     """Return density and percentage of every CCR4 section, the ratios of densities, and why intervals are doubtful."""
     sections = [outcome for outcome in report.outcomes if outcome.stain.marker == CCR4]
-    leads = [leading_part(outcome).score for outcome in sections if isinstance(outcome, Scored)]
+    together = [each for each in report.panel.levels if each.marker == CCR4 and each.parts]
+    scored: list[Scored | PooledLevels] = [*together, *(outcome for outcome in sections if isinstance(outcome, Scored))]
+    leads = [leading_part(each).score for each in scored]
     ratios = [leading_ratio(name, report.panel.ratios)[0] for name in HEADLINE_RATIOS]
     notes = Footnotes(
         [
@@ -56,7 +58,13 @@ def headline_cards(report: BiopsyReport) -> tuple[tuple[Card, ...], tuple[str, .
         ],
         whole=True,
     )
-    cards = [card for outcome in sections for card in _section_cards(outcome, report.site, len(sections) > 1, notes)]
+    replicates = {record.slide_id: record.replicate for record in report.sections}
+    cards = [card for each in together for card in _figure_cards(each, report.site, f", {each.name}", notes)]
+    for outcome in sections:
+        level = replicates.get(outcome.slide_id, "")
+        of = f", {outcome.slide_id}{f' ({level})' if level else ''}" if len(sections) > 1 else ""
+        # Of levels that are taken together none is the biopsy's figure by itself.
+        cards += _section_cards(outcome, report.site, of, notes, lead=not together)
     if not sections:
         cards = [Card("CCR4 density", _absent("the biopsy has no CCR4 section"), lead=True)]
     cards += [_ratio_card(name, report.panel.ratios, notes) for name in HEADLINE_RATIOS]
@@ -92,7 +100,7 @@ def percent_warning(site: str, part: RegionScore) -> str:
     return IN_SKIN if site == "skin" and not _says_more(part.region) else ""
 
 
-def leading_part(outcome: Scored) -> RegionScore:
+def leading_part(outcome: Scored | PooledLevels) -> RegionScore:
     """Return the part whose figures lead: a drawn infiltrate or tumour with enough cells, otherwise the whole."""
     for kind in LEADING_REGIONS:
         for part in outcome.parts:
@@ -154,15 +162,20 @@ def _absent(reason: str) -> tuple[Line, ...]:
     return (Line("not evaluable", "absent"), Line(reason))
 
 
-def _section_cards(outcome: SlideOutcome, site: str, several: bool, notes: Footnotes) -> list[Card]:
-    of = f", {outcome.slide_id}" if several else ""
+def _section_cards(outcome: SlideOutcome, site: str, of: str, notes: Footnotes, *, lead: bool) -> list[Card]:
     if not isinstance(outcome, Scored):
-        return [Card(f"CCR4 density{of}", _absent(problem_of(outcome) or "shown only, not scored"), lead=True)]
-    lead = leading_part(outcome)
-    others = [part for part in outcome.parts if part.region != lead.region and _is_headline(part)]
+        return [Card(f"CCR4 density{of}", _absent(problem_of(outcome) or "shown only, not scored"), lead=lead)]
+    return _figure_cards(outcome, site, of, notes, lead=lead)
+
+
+def _figure_cards(
+    scored: Scored | PooledLevels, site: str, of: str, notes: Footnotes, *, lead: bool = True
+) -> list[Card]:
+    part = leading_part(scored)
+    others = [other for other in scored.parts if other.region != part.region and _is_headline(other)]
     return [
-        Card(f"CCR4+ cells per mm²{of}", _density_lines(lead, others, notes), lead=True),
-        Card(f"CCR4+ percent{of}", _percent_lines(lead, others, site, notes)),
+        Card(f"CCR4+ cells per mm²{of}", _density_lines(part, others, notes), lead=lead),
+        Card(f"CCR4+ percent{of}", _percent_lines(part, others, site, notes)),
     ]
 
 
