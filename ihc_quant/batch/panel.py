@@ -6,6 +6,7 @@ from ihc_quant.domain.biopsy import PANEL_MARKERS, BiopsyPanel, SectionRecord
 from ihc_quant.domain.measurement_error import MeasurementError
 from ihc_quant.domain.outcome import Failed, NoTissue, RegionScore, Scored, SlideOutcome
 from ihc_quant.scoring.blocks import BlockCounts
+from ihc_quant.scoring.levels import pool_levels
 from ihc_quant.scoring.panel_section import MissingSection, PanelSection, Side
 from ihc_quant.scoring.scheme_verdicts import Ccr4Reading, judge_all
 from ihc_quant.scoring.serial_sections import panel_bounds, panel_ratios
@@ -52,7 +53,9 @@ def biopsy_panel(
             )
         if outcome.stain.marker == "CCR4" and isinstance(outcome, Scored):
             readings += _readings(site, outcome, record)
-    return BiopsyPanel(panel_ratios(sides), panel_bounds(sides), judge_all(readings))
+    pooled = (pool_levels(marker, outcomes, records, blocks, errors) for marker in PANEL_MARKERS)
+    levels = tuple(each for each in pooled if each is not None)
+    return BiopsyPanel(panel_ratios(sides), panel_bounds(sides), judge_all(readings), levels)
 
 
 def _sides(

@@ -4,11 +4,44 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ihc_quant.domain.ccr4 import SchemeVerdict
-from ihc_quant.domain.outcome import Failed, NoTissue, Scored, SlideOutcome
+from ihc_quant.domain.outcome import Failed, NoTissue, RegionScore, Scored, SlideOutcome
 from ihc_quant.domain.serial_sections import CoexpressionBounds, DensityRatio
 
 PANEL_MARKERS: tuple[str, ...] = ("CD4", "CD8", "CCR4")
 """Markers of the panel, in the order in which it is shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class PooledLevels:
+    """Several sections of one marker taken together, or why they are not.
+
+    Attributes
+    ----------
+    marker : str
+    slide_ids : tuple of str
+        The sections, in the order of the report.
+    parts : tuple of RegionScore
+        Ratios of sums over the sections: the whole first, then the compartments that every section has. No diameter
+        of nuclei. Empty where the sections are not taken together.
+    reason : str
+        Why they are not, a clause; empty where they are.
+    """
+
+    marker: str
+    slide_ids: tuple[str, ...]
+    parts: tuple[RegionScore, ...] = ()
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        if len(self.slide_ids) < 2:
+            raise ValueError(f"several sections are taken together, got {self.slide_ids}")
+        if bool(self.parts) == bool(self.reason):
+            raise ValueError("levels have either figures or a reason why there are none")
+
+    @property
+    def name(self) -> str:
+        """Name for a page, as ``2 levels together``."""
+        return f"{len(self.slide_ids)} levels together"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +55,14 @@ class BiopsyPanel:
     bounds : tuple of CoexpressionBounds
     schemes : tuple of SchemeVerdict
         Of all published CCR4 schemes, none picked.
+    levels : tuple of PooledLevels
+        One for each marker of the panel that several sections show.
     """
 
     ratios: tuple[DensityRatio, ...] = ()
     bounds: tuple[CoexpressionBounds, ...] = ()
     schemes: tuple[SchemeVerdict, ...] = ()
+    levels: tuple[PooledLevels, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

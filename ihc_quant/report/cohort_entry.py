@@ -59,7 +59,7 @@ class CohortEntry:
         unknown = set(self.ratios) - set(COHORT_RATIOS)
         if unknown:
             raise ValueError(f"the cohort has no column for the ratios {sorted(unknown)}")
-        given = self.report.outcomes, self.report.sections, self.report.site
+        given = self.report.outcomes, self.report.panel.levels, self.report.site
         figures = {marker: marker_figures(marker, *given) for marker in COHORT_MARKERS}
         object.__setattr__(self, "markers", figures)
 

@@ -19,7 +19,7 @@ GRADES = (("1+", "one_plus"), ("2+", "two_plus"), ("3+", "three_plus"))
 def marker_columns(marker: str) -> Iterator[CohortColumn]:
     """Return the columns of a marker; its name in small letters stands in front of theirs."""
     cells = f"{marker}+ cells"
-    uncounted = f"no {marker} section, not every one of them was scored, or they are no replicates"
+    uncounted = f"no {marker} section, not every one of them was scored, or they are not taken together"
     no_infiltrate = f"{uncounted}, or not every one has an infiltrate of the same origin"
     yield _column(marker, "sections", "integer", "sections", f"sections stained for {marker}", "never")
     yield _column(
@@ -63,7 +63,7 @@ def _counts(marker: str, prefix: str, where: str, missing: str) -> Iterator[Coho
 def _estimates(marker: str, prefix: str, where: str, uncounted: str) -> Iterator[CohortColumn]:
     """Return the figures over one region, each with the limits of its intervals."""
     absent = f"{uncounted}, or not evaluable ({marker.lower()}_notes says why)"
-    no_interval = f"{absent}; no such interval could be given; or several sections, whose reports have intervals"
+    no_interval = f"{absent}; or no such interval could be given"
     unit_of_share, cells = "fraction of all nucleated cells, 0 to 1", f"{marker}+ cells"
     shares = ((f"{name}_fraction", unit_of_share, f"{cells} of grade {grade} over all cells") for grade, name in GRADES)
     for figure, unit, meaning in (

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ihc_quant.annotation.region_classes import COMPARTMENTS
-from ihc_quant.domain.biopsy import BiopsyReport
+from ihc_quant.domain.biopsy import BiopsyReport, PooledLevels
 from ihc_quant.domain.outcome import Failed, NoTissue, RegionScore, Scored, Shown, SlideOutcome
 from ihc_quant.domain.score import Estimate, MarkerScore
 from ihc_quant.domain.serial_sections import SERIAL_SECTION_RATIO, AnalysedRegion, CountedSection, DensityRatio
@@ -47,15 +47,23 @@ class Card:
 def headline_cards(report: BiopsyReport) -> tuple[tuple[Card, ...], tuple[str, ...]]:
     """Return density and percentage of every CCR4 section, the ratios of densities, and why intervals are doubtful."""
     sections = [outcome for outcome in report.outcomes if outcome.stain.marker == CCR4]
+    together = [each for each in report.panel.levels if each.marker == CCR4 and each.parts]
+    scored: list[Scored | PooledLevels] = [*together, *(outcome for outcome in sections if isinstance(outcome, Scored))]
     ratios = [leading_ratio(name, report.panel.ratios)[0] for name in HEADLINE_RATIOS]
     notes = Footnotes(
         [
-            *(estimate for outcome in sections if isinstance(outcome, Scored) for estimate in _shown(outcome)),
+            *(estimate for each in scored for estimate in _shown(each)),
             *(ratio.ratio for ratio in ratios if ratio is not None),
         ],
         whole=True,
     )
-    cards = [card for outcome in sections for card in _section_cards(outcome, report.site, len(sections) > 1, notes)]
+    replicates = {record.slide_id: record.replicate for record in report.sections}
+    cards = [card for each in together for card in _figure_cards(each, report.site, f", {each.name}", notes)]
+    for outcome in sections:
+        level = replicates.get(outcome.slide_id, "")
+        of = f", {outcome.slide_id}{f' ({level})' if level else ''}" if len(sections) > 1 else ""
+        # Of levels that are taken together none is the biopsy's figure by itself.
+        cards += _section_cards(outcome, report.site, of, notes, lead=not together)
     if not sections:
         cards = [Card("CCR4 density", _absent("the biopsy has no CCR4 section"), lead=True)]
     cards += [_ratio_card(name, report.panel.ratios, notes) for name in HEADLINE_RATIOS]
@@ -91,7 +99,7 @@ def percent_warning(site: str, part: RegionScore) -> str:
     return IN_SKIN if site == "skin" and not _says_more(part.region) else ""
 
 
-def leading_part(outcome: Scored) -> RegionScore:
+def leading_part(outcome: Scored | PooledLevels) -> RegionScore:
     """Return the part whose figures lead: a drawn infiltrate or tumour with enough cells, otherwise the whole."""
     for kind in LEADING_REGIONS:
         for part in outcome.parts:
@@ -168,26 +176,31 @@ def _absent(reason: str) -> tuple[Line, ...]:
     return (Line("not evaluable", "absent"), Line(reason))
 
 
-def _section_cards(outcome: SlideOutcome, site: str, several: bool, notes: Footnotes) -> list[Card]:
-    of = f", {outcome.slide_id}" if several else ""
+def _section_cards(outcome: SlideOutcome, site: str, of: str, notes: Footnotes, *, lead: bool) -> list[Card]:
     if not isinstance(outcome, Scored):
-        return [Card(f"CCR4 density{of}", _absent(problem_of(outcome) or "shown only, not scored"), lead=True)]
-    lead = leading_part(outcome)
-    others = _others(outcome, lead)
+        return [Card(f"CCR4 density{of}", _absent(problem_of(outcome) or "shown only, not scored"), lead=lead)]
+    return _figure_cards(outcome, site, of, notes, lead=lead)
+
+
+def _figure_cards(
+    scored: Scored | PooledLevels, site: str, of: str, notes: Footnotes, *, lead: bool = True
+) -> list[Card]:
+    part = leading_part(scored)
+    others = _others(scored, part)
     return [
-        Card(f"CCR4+ cells per mm²{of}", _density_lines(lead, others, notes), lead=True),
-        Card(f"CCR4+ percent{of}", _percent_lines(lead, others, site, notes)),
+        Card(f"CCR4+ cells per mm²{of}", _density_lines(part, others, notes), lead=lead),
+        Card(f"CCR4+ percent{of}", _percent_lines(part, others, site, notes)),
     ]
 
 
-def _others(outcome: Scored, lead: RegionScore) -> list[RegionScore]:
-    return [part for part in outcome.parts if part.region != lead.region and _is_headline(part)]
+def _others(scored: Scored | PooledLevels, lead: RegionScore) -> list[RegionScore]:
+    return [part for part in scored.parts if part.region != lead.region and _is_headline(part)]
 
 
-def _shown(outcome: Scored) -> list[Estimate]:
-    """Return the figures of a section's cards whose intervals are shown, in the order of the cards."""
-    lead = leading_part(outcome)
-    scores = [lead.score, *(part.score for part in _others(outcome, lead) if not too_few(part.score))]
+def _shown(scored: Scored | PooledLevels) -> list[Estimate]:
+    """Return the figures of a section's or a pool's cards whose intervals are shown, in the order of the cards."""
+    lead = leading_part(scored)
+    scores = [lead.score, *(part.score for part in _others(scored, lead) if not too_few(part.score))]
     return [*(score.positive_density_per_mm2 for score in scores), *(score.positive_fraction for score in scores)]
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from ihc_quant.domain.biopsy import PooledLevels
 from ihc_quant.domain.outcome import RegionScore, Scored, SlideOutcome
 from ihc_quant.domain.score import Estimate
 from ihc_quant.domain.serial_sections import AnalysedRegion
@@ -39,6 +40,12 @@ def name_section(outcome: SlideOutcome, replicates: Mapping[str, str], *below: L
     )
 
 
+def name_levels(levels: PooledLevels, *below: Line) -> Cell:
+    """Return the cell that names levels taken together."""
+    marker = Line(figures.format_marker(levels.marker), "value")
+    return Cell((marker, Line(levels.name), Line(", ".join(levels.slide_ids), "quiet"), *below))
+
+
 def name_region(region: AnalysedRegion) -> str:
     """Return a region with who says where it is.
 
@@ -50,16 +57,20 @@ def name_region(region: AnalysedRegion) -> str:
     return f"{region.kind} (drawn)" if region.origin == "drawn" else region.label
 
 
-def grades_table(parts: Sequence[tuple[Scored, RegionScore]], replicates: Mapping[str, str]) -> Table:
+def grades_table(
+    parts: Sequence[tuple[Scored, RegionScore]], levels: Sequence[PooledLevels], replicates: Mapping[str, str]
+) -> Table:
     """Return how many cells of each grade there are, each with its share and the outer limits of its intervals."""
     rows = []
-    for outcome, part in parts:
+    named = [(name_section(outcome, replicates, Line(name_region(part.region))), part) for outcome, part in parts]
+    named += [(name_levels(each, Line(name_region(part.region))), part) for each in levels for part in each.parts]
+    for name, part in named:
         score, counts = part.score, part.score.counts
         graded = (counts.one_plus, counts.two_plus, counts.three_plus)
         shares = score.grade_fractions or [None] * 3
         rows.append(
             (
-                name_section(outcome, replicates, Line(name_region(part.region))),
+                name,
                 plain(figures.format_count(counts.negative), "value"),
                 *(_counted(count, share) for count, share in zip(graded, shares, strict=True)),
                 _counted(counts.total, score.cell_density_per_mm2),

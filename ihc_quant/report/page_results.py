@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from ihc_quant.domain.biopsy import BiopsyReport
+from ihc_quant.domain.biopsy import BiopsyReport, PooledLevels
 from ihc_quant.domain.outcome import RegionScore, Scored, Shown, SlideOutcome
 from ihc_quant.domain.score import CellCounts
 from ihc_quant.domain.sensitivity import HotSpot
@@ -24,7 +24,16 @@ from ihc_quant.report.page_blocks import (
     number,
     plain,
 )
-from ihc_quant.report.page_grades import GRADES, capital, errors_table, grades_table, name_region, name_section
+from ihc_quant.report.page_grades import (
+    GRADES,
+    capital,
+    errors_table,
+    grades_table,
+    name_levels,
+    name_region,
+    name_section,
+)
+from ihc_quant.scoring.levels import NOT_TOGETHER
 from ihc_quant.scoring.network_error import MEASUREMENT_METHOD
 from ihc_quant.scoring.score import INSUFFICIENT, LOW_COUNT
 
@@ -39,6 +48,12 @@ CHOSEN = (
 )
 THIS_SECTION = "They hold for this section, not for another one of the block."
 """What the intervals of a hot spot hold; without positive cells nothing was chosen."""
+LEVELS_TOGETHER = (
+    "Levels of one block of tissue are also given together: cells and areas are summed and divided once. They show the "
+    "same patches of tissue again, and how alike they are is not known, so the intervals of blocks take them as wholly "
+    "alike: several levels make them hardly narrower than one. One network called all of them, so its error does not "
+    "average out."
+)
 NO_CONTROL = (
     "No section without primary antibody and no control tissue on a glass was scored: unspecific stain cannot be "
     "judged."
@@ -76,9 +91,11 @@ def results_chapter(report: BiopsyReport) -> Chapter:
     replicates = replicates_of(report)
     scored = [outcome for outcome in report.outcomes if isinstance(outcome, Scored)]
     parts = [(outcome, part) for outcome in scored for part in outcome.parts]
+    levels = report.panel.levels
+    together = [(each, part) for each in levels for part in each.parts]
     notes = Footnotes(
         estimate
-        for _, part in parts
+        for _, part in (*parts, *together)
         for estimate in (part.score.positive_density_per_mm2, part.score.positive_fraction, part.score.h_score)
     )
     rows = tuple(
@@ -87,6 +104,7 @@ def results_chapter(report: BiopsyReport) -> Chapter:
         if not isinstance(outcome, Shown)
         for row in _result_rows(outcome, report.site, replicates, notes)
     )
+    rows += tuple(_result_row(name_levels(each, *_below(part)), part, report.site, notes) for each, part in together)
     table = Table(
         "One row a section and region. Beneath each figure stand its denominator and its intervals.",
         ("Section and region", "Positive density", "Percent positive", "H-score (0 to 300)", "Tissue"),
@@ -95,8 +113,9 @@ def results_chapter(report: BiopsyReport) -> Chapter:
     blocks: list[Block] = [table] if rows else [Text("No section was scored.")]
     if notes.sentences:
         blocks.append(Bullets(notes.sentences, "quiet"))
+    blocks += _levels_said(levels)
     if parts:
-        blocks += [Heading("Cells by grade"), grades_table(parts, replicates)]
+        blocks += [Heading("Cells by grade"), grades_table(parts, levels, replicates)]
     if scored:
         blocks += [Heading("The network’s own error"), errors_table(scored)]
     said = Counter(caution for outcome in scored for caution in _cautions(outcome))
@@ -109,6 +128,17 @@ def results_chapter(report: BiopsyReport) -> Chapter:
     for outcome in scored:
         blocks += _details(outcome, shared)
     return Chapter("results", "Results by section", tuple(blocks))
+
+
+def _levels_said(levels: Sequence[PooledLevels]) -> list[Block]:
+    """Return how levels are taken together, and which sections are not and why."""
+    blocks: list[Block] = [Text(LEVELS_TOGETHER)] if any(each.parts for each in levels) else []
+    apart = tuple(
+        f"{figures.format_marker(each.marker)}: {len(each.slide_ids)} sections, {each.reason}: {NOT_TOGETHER}."
+        for each in levels
+        if each.reason
+    )
+    return [*blocks, Bullets(apart, "warn")] if apart else blocks
 
 
 def _analysed_row(outcome: SlideOutcome, replicates: Mapping[str, str]) -> tuple[Cell, ...]:
@@ -168,19 +198,22 @@ def _result_rows(
 ) -> list[tuple[Cell, ...]]:
     if not isinstance(outcome, Scored):
         return [(name_section(outcome, replicates), plain(problem_of(outcome), "absent"), *[plain("–")] * 3)]
-    return [_result_row(outcome, part, site, replicates, notes) for part in outcome.parts]
+    return [_result_row(name_section(outcome, replicates, *_below(part)), part, site, notes) for part in outcome.parts]
 
 
-def _result_row(
-    outcome: Scored, part: RegionScore, site: str, replicates: Mapping[str, str], notes: Footnotes
-) -> tuple[Cell, ...]:
+def _below(part: RegionScore) -> tuple[Line, ...]:
+    """Return what stands below the name in a row of results: the region, and that there are few cells."""
+    few = (Line(caution, "warn") for caution in part.score.cautions if caution.startswith(FEW_CELLS))
+    return (Line(name_region(part.region)), *few)
+
+
+def _result_row(name: Cell, part: RegionScore, site: str, notes: Footnotes) -> tuple[Cell, ...]:
     score, counts = part.score, part.score.counts
-    in_patient = outcome.stain.marker != CONTROL
+    in_patient = score.marker != CONTROL
     warning = percent_warning(site, part) if in_patient and score.positive_fraction.value is not None else ""
     percent = notes.lines(score.positive_fraction, _of_cells(counts))
-    few = tuple(Line(caution, "warn") for caution in score.cautions if caution.startswith(FEW_CELLS))
     return (
-        name_section(outcome, replicates, Line(name_region(part.region)), *few),
+        name,
         Cell(notes.lines(score.positive_density_per_mm2)),
         Cell((*percent, Line(warning, "warn")) if warning else percent),
         Cell(notes.lines(score.h_score)),

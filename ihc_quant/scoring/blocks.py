@@ -4,6 +4,7 @@ Neighbouring cells are not independent, so a resampling of single cells would gi
 are large against the distance over which staining clusters and small against a fragment.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,6 +53,8 @@ class BlockCounts:
     row, col : ndarray, shape (b,), int64, or None
         Places as in ``TissueBlocks``, from which neighbours are known; None where they are not known: blocks are then
         taken as independent.
+    level : ndarray, shape (b,), int64, or None
+        Which of several sections of one block of tissue each was cut from, from 0; None where all are of one section.
     """
 
     fragment: NDArray[np.int64]
@@ -59,11 +62,12 @@ class BlockCounts:
     area_um2: NDArray[np.float64]
     row: NDArray[np.int64] | None = None
     col: NDArray[np.int64] | None = None
+    level: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         b = len(self.fragment)
-        if any(place is not None and place.shape != (b,) for place in (self.row, self.col)):
-            raise ValueError("blocks have one row and one column each")
+        if any(place is not None and place.shape != (b,) for place in (self.row, self.col, self.level)):
+            raise ValueError("blocks have one row, one column and one level each")
         if self.grades.shape != (b, 4) or self.area_um2.shape != (b,):
             raise ValueError("blocks have one fragment, four counts and one area each")
         if (self.grades < 0).any() or not (self.area_um2 >= 0).all():
@@ -72,10 +76,48 @@ class BlockCounts:
     def __len__(self) -> int:
         return len(self.fragment)
 
+    def counting(self, chosen: NDArray[np.bool_] | None = None) -> int:
+        """Return how many blocks there are, or are chosen (b,); of several levels, of the one that has most.
+
+        Levels show the same patches of tissue again, so the second's blocks do not count beside the first's.
+        """
+        level = np.zeros(len(self), np.int64) if self.level is None else self.level
+        return int(np.bincount(level if chosen is None else level[chosen], minlength=1).max())
+
     def total(self) -> CellCounts:
         """Return the counts of all blocks together."""
         negative, one, two, three = (int(count) for count in self.grades.sum(axis=0))
         return CellCounts(negative, one, two, three, float(self.area_um2.sum()))
+
+
+def join_levels(levels: Sequence[BlockCounts]) -> BlockCounts:
+    """Return the blocks of several sections of one block of tissue; each section keeps fragments of its own.
+
+    Parameters
+    ----------
+    levels : sequence of BlockCounts
+        At least one, each of one section.
+
+    Examples
+    --------
+    >>> one = BlockCounts(np.array([1, 2]), np.ones((2, 4), np.int64), np.ones(2))
+    >>> joined = join_levels([one, one])
+    >>> joined.fragment.tolist(), joined.level.tolist(), len(joined), joined.counting()
+    ([1, 2, 4, 5], [0, 0, 1, 1], 4, 2)
+    """
+    # Numbers of fragments begin at 1 on every section.
+    apart = max(int(blocks.fragment.max(initial=0)) for blocks in levels) + 1
+    rows = [blocks.row for blocks in levels if blocks.row is not None]
+    cols = [blocks.col for blocks in levels if blocks.col is not None]
+    placed = len(rows) == len(cols) == len(levels)
+    return BlockCounts(
+        np.concatenate([blocks.fragment + apart * number for number, blocks in enumerate(levels)]),
+        np.concatenate([blocks.grades for blocks in levels]),
+        np.concatenate([blocks.area_um2 for blocks in levels]),
+        np.concatenate(rows) if placed else None,
+        np.concatenate(cols) if placed else None,
+        np.concatenate([np.full(len(blocks), number, np.int64) for number, blocks in enumerate(levels)]),
+    )
 
 
 def cut_blocks(fragments: NDArray[np.int16], pixel_um: float, block_um: float = BLOCK_UM) -> TissueBlocks:

@@ -112,7 +112,8 @@ def block_intervals(
     Parameters
     ----------
     blocks : BlockCounts
-        Blocks of the section.
+        Blocks of the section, or of levels of one block of tissue: these are taken as wholly alike, so that several
+        are known no better than one of them (``level_inflation``), and blocks count by ``BlockCounts.counting``.
     level : float
         Confidence.
     draws : int
@@ -131,11 +132,13 @@ def block_intervals(
         ``FEWEST_BLOCKS`` blocks they reach to these. So do the fractions of grades.
     """
     counts = blocks.total()
-    if len(blocks) < FEWEST_BLOCKS or not counts.total:
+    counting = blocks.counting()
+    if counting < FEWEST_BLOCKS or not counts.total:
         return BlockIntervals(None, None, None)
-    note = "" if len(blocks) >= min_blocks else f"{len(blocks)} blocks; at least {min_blocks} are wanted"
+    on_a_level = " on a level" if blocks.level is not None else ""
+    note = "" if counting >= min_blocks else f"{counting} blocks{on_a_level}; at least {min_blocks} are wanted"
     drawn = draw_blocks(blocks, draws, np.random.Generator(np.random.PCG64(seed)))
-    method = f"{SPATIAL_METHOD} bootstrap, studentised, {draws} draws of {len(blocks)} blocks"
+    method = f"{SPATIAL_METHOD} bootstrap, studentised, {draws} draws of {_named(blocks)}"
 
     def between(limits: tuple[float, float] | None, scale: float = 1.0) -> Interval | None:
         return limits and Interval(limits[0] * scale, limits[1] * scale, level, method, not note, note)
@@ -154,7 +157,7 @@ def block_intervals(
         given = interval(numerator, TOTAL, True)
         if _seen_in(blocks, grades) < FEWEST_BLOCKS:
             given = _reaching(given, high=limit)
-        others = (blocks.grades.sum(axis=1) > blocks.grades[:, grades].sum(axis=1)).sum()
+        others = blocks.counting(blocks.grades.sum(axis=1) > blocks.grades[:, grades].sum(axis=1))
         return _reaching(given, low=1 - limit) if others < FEWEST_BLOCKS else given
 
     one, two, three = (
@@ -178,7 +181,13 @@ def _high(interval: Interval | None) -> float:
 
 def _seen_in(blocks: BlockCounts, grades: slice) -> int:
     """Return how many blocks hold a cell of these grades."""
-    return int((blocks.grades[:, grades].sum(axis=1) > 0).sum())
+    return blocks.counting(blocks.grades[:, grades].sum(axis=1) > 0)
+
+
+def _named(blocks: BlockCounts) -> str:
+    """Return how many blocks there are, in words."""
+    levels = "" if blocks.level is None else f" of {len(np.unique(blocks.level))} levels taken as alike"
+    return f"{len(blocks)} blocks{levels}"
 
 
 def _reaching(interval: Interval | None, low: float = np.inf, high: float = -np.inf) -> Interval | None:
@@ -203,7 +212,7 @@ def _none_positive(
 
 
 def _exact_method(blocks: BlockCounts) -> str:
-    counting = f"{len(blocks)} that count as {effective_number(blocks):.1f}"
+    counting = f"{_named(blocks).replace(' blocks', '', 1)} that count as {effective_number(blocks):.1f}"
     return f"{SPATIAL_METHOD}s as units, exact binomial (Clopper–Pearson), {counting}"
 
 

@@ -10,7 +10,13 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from ihc_quant.scoring.blocks import BlockCounts
-from ihc_quant.scoring.effective_blocks import Neighbours, degrees_of_freedom, find_neighbours, variance_inflation
+from ihc_quant.scoring.effective_blocks import (
+    Neighbours,
+    degrees_of_freedom,
+    find_neighbours,
+    level_inflation,
+    variance_inflation,
+)
 
 HALF_CELL_ERROR = 2**0.5
 """Standard error, on the log and logit scale, of a draw without a positive cell, which stands as half a cell:
@@ -47,6 +53,8 @@ class Draws:
         Of each block, from 0.
     neighbours : Neighbours
         Blocks that touch.
+    level : ndarray, shape (b,), int64, or None
+        As in ``BlockCounts``.
     """
 
     size: NDArray[np.int64]
@@ -55,6 +63,7 @@ class Draws:
     values: NDArray[np.float64]
     stratum: NDArray[np.int64]
     neighbours: Neighbours
+    level: NDArray[np.int64] | None = None
 
     def product(self, one: int, other: int) -> NDArray[np.float64]:
         """Return the sums (s, draws + 1) of the products of two figures."""
@@ -131,7 +140,9 @@ def draw_blocks(blocks: BlockCounts, draws: int, random: np.random.Generator) ->
         size.append(k)
         first.append(drawn[:, :FIGURES])
         second.append(drawn[:, FIGURES:])
-    return Draws(np.array(size), np.stack(first), np.stack(second), values, stratum, find_neighbours(blocks))
+    return Draws(
+        np.array(size), np.stack(first), np.stack(second), values, stratum, find_neighbours(blocks), blocks.level
+    )
 
 
 def _times(blocks: int, draws: int, random: np.random.Generator) -> NDArray[np.float64]:
@@ -188,7 +199,7 @@ def scale_ratio(drawn: Draws, numerator: int, denominator: int, bounded: bool) -
     residual = _residuals(drawn, numerator, denominator, float(ratio[0]))
     # Of a figure with two ends the rarer cells are those that lie in few blocks.
     rarer = float(min(sum_x[0], sum_m[0] - sum_x[0]) if bounded else sum_x[0])
-    inflation = variance_inflation(residual, drawn.stratum, drawn.neighbours)
+    inflation = variance_inflation(residual, drawn.stratum, drawn.neighbours) * level_inflation(residual, drawn.level)
     nominal = float(np.sum(drawn.size - 1))
     freedom = min(degrees_of_freedom(residual, inflation, _variation(residual, rarer)), nominal)
     return ScaledDraws(float(ratio[0]), scaled, scaled_error, usable, inflation, nominal, freedom)

@@ -6,7 +6,8 @@ block called alike, a fraction p would leave n independent blocks without a posi
 and with less wherever calls differ within blocks. That is the exact binomial limit (Clopper and Pearson 1934,
 10.1093/biomet/26.4.404) with an effective sample size in the place of the sample size, as surveys have it (Korn and
 Graubard 1998, Survey Methodology 24:193). Blocks that hold more cells than others count for more, and n is Kish's
-effective number, (Σ m)² / Σ m² of the cells m of each block (Kish 1965, Survey Sampling, section 11.7).
+effective number, (Σ m)² / Σ m² of the cells m of each block (Kish 1965, Survey Sampling, section 11.7). Levels of one
+block of tissue are taken as wholly alike, so √Σ m² is summed over them before it is squared.
 
 ``docs/coverage.md`` tables how often that is wrong, also for patches twice as wide as a block that are all or nothing.
 """
@@ -33,7 +34,8 @@ def effective_number(blocks: BlockCounts) -> float:
     2.82
     """
     cells = blocks.grades.sum(axis=1).astype(np.float64)
-    return float(cells.sum() ** 2 / np.sum(cells**2))
+    level = np.zeros(len(cells), np.int64) if blocks.level is None else blocks.level
+    return float(cells.sum() ** 2 / np.sqrt(np.bincount(level, cells**2)).sum() ** 2)
 
 
 def unseen_limit(blocks: BlockCounts, level: float = 0.95) -> float:

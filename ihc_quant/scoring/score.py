@@ -283,8 +283,9 @@ def _no_spatial_interval(blocks: BlockCounts) -> str:
 def _why_not_spatial(blocks: BlockCounts | None) -> str:
     if blocks is None:
         return NO_BLOCKS
-    if len(blocks) < FEWEST_BLOCKS:
-        return f"{len(blocks)} blocks of tissue, fewer than {FEWEST_BLOCKS}"
+    if (counting := blocks.counting()) < FEWEST_BLOCKS:
+        on_a_level = " on a level" if blocks.level is not None else ""
+        return f"{counting} blocks of tissue{on_a_level}, fewer than {FEWEST_BLOCKS}"
     return "the blocks do not differ"
 
 

@@ -232,6 +232,18 @@ def test_levels_of_one_block_are_named_and_not_averaged(out: Path) -> None:
     (first,) = cohort_in(out)
     assert first["ccr4_cd4_density_ratio"] == ""
     assert "2 pairs of sections, which are not averaged" in first["ccr4_cd4_density_ratio_reason"]
+    (levels,) = report.panel.levels
+    assert levels.slide_ids == ("z1-CCR4", "a2-CCR4")
+    score, sections = levels.parts[0].score, [each.score for each in report.outcomes[2:] if isinstance(each, Scored)]
+    assert score.counts == sections[0].counts + sections[1].counts
+    assert float(first["ccr4_positive_fraction"]) == score.positive_fraction.value
+    assert float(first["ccr4_h_score_sampling_high"]) == max(each.high for each in score.h_score.intervals)
+    page = (out / "biopsies" / "z1" / "report.html").read_text(encoding="utf-8")
+    assert "CCR4+ cells per mm², 2 levels together" in page
+    assert "CCR4+ cells per mm², a2-CCR4 (level 2 of 2)" in page
+    earlier = {path: path.read_bytes() for path in sorted(out.glob("biopsies/*/report.*"))}
+    rewrite_reports(out)
+    assert {path: path.read_bytes() for path in earlier} == earlier
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"schema": "ihc_quant/report/0"}', "[" * 100_000])

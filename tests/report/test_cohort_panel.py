@@ -17,6 +17,8 @@ from ihc_quant.report.cohort_entry import CohortEntry
 from ihc_quant.report.cohort_panel import cohort_ratios, cohort_schemes
 from ihc_quant.report.cohort_table import cohort_csv
 from ihc_quant.scoring.ccr4_schemes import CCR4_SCHEMES
+from ihc_quant.scoring.intervals import wilson_interval
+from ihc_quant.scoring.levels import pool_levels
 from ihc_quant.scoring.scheme_verdicts import Ccr4Reading, judge_all
 
 ALL, INFILTRATE = AnalysedRegion(), AnalysedRegion("infiltrate", "drawn")
@@ -82,7 +84,9 @@ def row_of(*outcomes: Scored, records: Sequence[SectionRecord] | None = None, si
             SectionRecord(outcome.slide_id, f"level {number} of {count}" if count > 1 else "", {"clone": "1G1"})
             for number, outcome in enumerate(outcomes, start=1)
         ]
-    report = BiopsyReport("B", "P", site, outcomes, sections=tuple(records))
+    pooled = pool_levels("CD4", outcomes, records, {}, {})
+    panel = BiopsyPanel(levels=() if pooled is None else (pooled,))
+    report = BiopsyReport("B", "P", site, outcomes, panel=panel, sections=tuple(records))
     text = cohort_csv([CohortEntry(report)], cohort_columns())
     (row,) = csv.DictReader(io.StringIO(text))
     return row
@@ -129,12 +133,25 @@ def test_several_sections_add_their_infiltrates_only_where_all_have_one_alike(
 ) -> None:
     both = row_of(with_parts, replace(with_parts, slide_id="x"))
     assert (both["cd4_infiltrate_cells"], both["cd4_infiltrate_positive_fraction"]) == ("20000", "0.1234")
-    assert both["cd4_infiltrate_positive_fraction_sampling_low"] == ""
+    low, high = (float(both[f"cd4_infiltrate_positive_fraction_sampling_{end}"]) for end in ("low", "high"))
+    assert low < 0.1234 < high
+    assert both["cd4_infiltrate_sampling_reliable"] == "false"  # no blocks were given
     assert both["cd4_hot_spot_density_per_mm2"] == ""
     assert "hot spot: several sections, which are not averaged" in both["cd4_notes"]
     mixed = row_of(with_parts, replace(scored, slide_id="x"))
     assert mixed["cd4_infiltrate_cells"] == ""
     assert "infiltrate: not every section has one of the same origin" in mixed["cd4_notes"]
+
+
+def test_levels_together_have_the_intervals_of_their_sums(scored: Scored) -> None:
+    row, alone = row_of(scored, replace(scored, slide_id="x")), row_of(scored)
+    ends = [float(row[f"cd4_positive_fraction_sampling_{end}"]) for end in ("low", "high")]
+    wilson = wilson_interval(2 * 1234, 20_000)
+    assert ends == pytest.approx([wilson.low, wilson.high])
+    assert (row["cd4_positive_fraction"], row["cd4_sampling_reliable"]) == (alone["cd4_positive_fraction"], "false")
+    assert "2 levels together: figures are ratios of sums" in row["cd4_notes"]
+    for figure in ("density_per_mm2", "h_score", "cell_density_per_mm2", "three_plus_fraction"):
+        assert row[f"cd4_{figure}_sampling_low"]
 
 
 def test_sections_that_are_no_replicates_are_not_summed(scored: Scored) -> None:

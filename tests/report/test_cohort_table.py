@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from ihc_quant.domain.biopsy import BiopsyReport, SectionRecord
+from ihc_quant.domain.biopsy import BiopsyPanel, BiopsyReport, SectionRecord
 from ihc_quant.domain.clinical import SERIES_NAMES, ClinicalRecord, ClinicalTable
 from ihc_quant.domain.outcome import Failed, NoTissue, Scored
 from ihc_quant.domain.provenance import RESEARCH_USE_ONLY
@@ -29,6 +29,7 @@ from ihc_quant.report.cohort_table import (
 )
 from ihc_quant.scoring.blood_response import blood_response
 from ihc_quant.scoring.clinical_join import join_blood
+from ihc_quant.scoring.levels import pool_levels
 
 COLUMNS = cohort_columns(("proviral_load_per_100_pbmc",), ("kobe-10",))
 NAMES = [column.name for column in COLUMNS]
@@ -117,10 +118,14 @@ def test_no_cells_are_missing_and_never_zero(report: BiopsyReport) -> None:
 
 def test_several_sections_are_a_ratio_of_sums(scored: Scored, failed: Failed, without_tissue: NoTissue) -> None:
     levels = tuple(SectionRecord(scored.slide_id, f"level {number} of 2") for number in (1, 2))
-    both = row_of(CohortEntry(BiopsyReport("B", "P", "other", (scored, scored), sections=levels)))
+    pooled = pool_levels("CD4", (scored, scored), levels, {}, {})
+    assert pooled is not None
+    panel = BiopsyPanel(levels=(pooled,))
+    both = row_of(CohortEntry(BiopsyReport("B", "P", "other", (scored, scored), panel=panel, sections=levels)))
     assert (both["cd4_sections"], both["cd4_cells"], both["cd4_positive_cells"]) == ("2", "20000", "2468")
-    assert (both["cd4_positive_fraction"], both["cd4_positive_fraction_sampling_low"]) == ("0.1234", "")
-    assert "2 sections" in both["cd4_notes"]
+    assert both["cd4_positive_fraction"] == "0.1234"
+    assert 0.11 < float(both["cd4_positive_fraction_sampling_low"]) < 0.1234
+    assert "2 levels together" in both["cd4_notes"]
     assert (both["ccr4_status"], both["ccr4_sections"], both["ccr4_cells"]) == ("no section", "0", "")
     assert (both["complete"], both["incomplete_because"]) == (
         "false",

@@ -5,7 +5,7 @@ from itertools import permutations
 
 import pytest
 
-from ihc_quant.domain.biopsy import BiopsyPanel, BiopsyReport
+from ihc_quant.domain.biopsy import BiopsyPanel, BiopsyReport, PooledLevels, SectionRecord
 from ihc_quant.domain.outcome import RegionScore, Scored
 from ihc_quant.domain.score import Estimate, Interval, MarkerScore
 from ihc_quant.domain.serial_sections import AnalysedRegion, CoexpressionBounds, CountedSection, DensityRatio
@@ -222,3 +222,28 @@ def test_a_ratio_over_a_drawn_infiltrate_leads_unless_it_has_too_few_cells() -> 
     assert leading_ratio("CCR4:CD4", [whole, drawn]) == (drawn, 1)
     few = replace(drawn, warnings=(f"C1 (CCR4): {FEW}.",))
     assert leading_ratio("CCR4:CD4", [few, whole]) == (whole, 1)
+
+
+def test_levels_together_lead_and_each_level_is_named(skin_report: BiopsyReport) -> None:
+    section = ccr4_of(skin_report)
+    second = replace(section, slide_id="SK2-second")
+    names = [outcome.slide_id for outcome in (*skin_report.outcomes, second)]
+    level = {section.slide_id: "level 1 of 2", second.slide_id: "level 2 of 2"}
+    records = tuple(SectionRecord(name, level.get(name, "")) for name in names)
+    together = PooledLevels("CCR4", tuple(level), (RegionScore(AnalysedRegion(), section.score),))
+    report = replace(
+        skin_report,
+        outcomes=(*skin_report.outcomes, second),
+        sections=records,
+        panel=replace(skin_report.panel, levels=(together,)),
+    )
+    cards = headline_cards(report)[0]
+    titles = [card.title for card in cards if card.title.startswith("CCR4+ cells")]
+    assert titles == [
+        "CCR4+ cells per mm², 2 levels together",
+        "CCR4+ cells per mm², SK2-CCR4 (level 1 of 2)",
+        "CCR4+ cells per mm², SK2-second (level 2 of 2)",
+    ]
+    assert [card.title for card in cards if card.lead] == titles[:1]
+    apart = replace(report, panel=replace(report.panel, levels=(PooledLevels("CCR4", tuple(level), (), "why"),)))
+    assert [card.title for card in headline_cards(apart)[0] if card.lead] == titles[1:]

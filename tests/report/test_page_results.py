@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 
-from ihc_quant.domain.biopsy import BiopsyReport
-from ihc_quant.domain.outcome import Scored
+from ihc_quant.domain.biopsy import BiopsyPanel, BiopsyReport, PooledLevels
+from ihc_quant.domain.outcome import RegionScore, Scored
 from ihc_quant.domain.score import Estimate, Interval, NetworkError
 from ihc_quant.domain.sensitivity import HotSpot
-from ihc_quant.report.page_blocks import Facts
+from ihc_quant.domain.serial_sections import AnalysedRegion
+from ihc_quant.report.page_blocks import Bullets, Facts, Table, Text
 from ihc_quant.report.page_grades import errors_table
-from ihc_quant.report.page_results import results_chapter
+from ihc_quant.report.page_results import LEVELS_TOGETHER, results_chapter
 
 NONE = Estimate(0.0, "cells/mm²", (Interval(0.0, 9.0, 0.95, "exact Poisson"),))
 
@@ -60,3 +61,23 @@ def test_sections_that_say_the_same_of_other_markers_stand_together(scored: Scor
         "Measured on C",
         "Measured on A, x; not validated for CD8",
     ]
+
+
+def test_levels_together_have_a_row_of_figures_and_one_of_grades(scored: Scored) -> None:
+    outcomes = (scored, replace(scored, slide_id="LN1-second"))
+    names = tuple(outcome.slide_id for outcome in outcomes)
+    part = RegionScore(AnalysedRegion(), scored.score)
+
+    def blocks_with(levels: PooledLevels) -> tuple[object, ...]:
+        report = BiopsyReport("B", "P", "lymph_node", outcomes, panel=BiopsyPanel(levels=(levels,)))
+        return results_chapter(report).blocks
+
+    blocks = blocks_with(PooledLevels("CD4", names, (part,)))
+    results, grades = [block for block in blocks if isinstance(block, Table) and len(block.rows) == 3][:2]
+    for table in (results, grades):
+        assert [line.text for line in table.rows[2][0].lines[:3]] == ["CD4", "2 levels together", ", ".join(names)]
+    assert any("95.4" in line.text or "9.5–15.2" in line.text for line in results.rows[2][2].lines)
+    assert Text(LEVELS_TOGETHER) in blocks
+    apart = blocks_with(PooledLevels("CD4", names, reason="which differ in clone, epitope or chromogen"))
+    said = "CD4: 2 sections, which differ in clone, epitope or chromogen: they are not summed; the report gives each."
+    assert Bullets((said,), "warn") in apart

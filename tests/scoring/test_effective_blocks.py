@@ -44,7 +44,7 @@ def test_blocks_without_places_have_no_neighbours() -> None:
     placed = grid_of_blocks(np.arange(20).reshape(4, 5))
     neighbours = find_neighbours(BlockCounts(placed.fragment, placed.grades, placed.area_um2))
     assert len(neighbours.sides) == len(neighbours.corners) == 0
-    with pytest.raises(ValueError, match="one row and one column"):
+    with pytest.raises(ValueError, match="one row, one column"):
         BlockCounts(placed.fragment, placed.grades, placed.area_um2, placed.row, np.zeros(3, np.int64))
 
 
