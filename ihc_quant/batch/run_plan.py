@@ -15,7 +15,7 @@ from ihc_quant.batch.run_state import Asked, SlideState, asked_of, read_state, r
 from ihc_quant.batch.section_tasks import slide_tasks
 from ihc_quant.batch.settings import MeasureSettings
 from ihc_quant.batch.slide_task import SlideTask
-from ihc_quant.errors import OutputError, SlideError
+from ihc_quant.errors import ManifestError, OutputError, SlideError
 from ihc_quant.network.card import WeightsCard
 from ihc_quant.scoring.calls import CallRule
 
@@ -162,7 +162,7 @@ def _about_failed(asked: Asked, state: SlideState, slide: FileStamp | None, retr
 
 
 def files_needed(out: Path, plan: Callable[[Sequence[ManifestRow]], Sequence[Step]]) -> FilesNeeded:
-    """Return what tells which files of a manifest a run needs: the others may have been put away since.
+    """Return what tells which files of a manifest a run needs: slides of what is kept may have been put away since.
 
     Parameters
     ----------
@@ -175,8 +175,11 @@ def files_needed(out: Path, plan: Callable[[Sequence[ManifestRow]], Sequence[Ste
     def needed(slide_id: str | None, row: ManifestRow | None) -> Collection[str]:
         if row is None:
             # A line with faults cannot be planned. Where it has results, its slide need not be there once it is mended.
-            return FILE_COLUMNS if slide_id is None or result_stamp(out, slide_id) is None else ()
-        (step,) = plan([row])
+            return FILE_COLUMNS if slide_id is None or result_stamp(out, slide_id) is None else ("annotations",)
+        try:
+            (step,) = plan([row])
+        except (ManifestError, OutputError):
+            return FILE_COLUMNS  # told once the manifest has no other fault
         if step.action == "measure":
             return FILE_COLUMNS
         # Results that are placed anew need what was drawn; those that are compared may.

@@ -201,7 +201,9 @@ def scale_ratio(drawn: Draws, numerator: int, denominator: int, bounded: bool) -
     rarer = float(min(sum_x[0], sum_m[0] - sum_x[0]) if bounded else sum_x[0])
     inflation = variance_inflation(residual, drawn.stratum, drawn.neighbours) * level_inflation(residual, drawn.level)
     nominal = float(np.sum(drawn.size - 1))
-    freedom = min(degrees_of_freedom(residual, inflation, _variation(residual, rarer)), nominal)
+    # Levels that are alike tell no more of the standard error than one of them, though blocks of all are drawn.
+    of_one = nominal if drawn.level is None else nominal / len(np.unique(drawn.level))
+    freedom = min(degrees_of_freedom(residual, inflation, _variation(residual, rarer)), of_one)
     return ScaledDraws(float(ratio[0]), scaled, scaled_error, usable, inflation, nominal, freedom)
 
 

@@ -34,8 +34,9 @@ def effective_number(blocks: BlockCounts) -> float:
     2.82
     """
     cells = blocks.grades.sum(axis=1).astype(np.float64)
-    level = np.zeros(len(cells), np.int64) if blocks.level is None else blocks.level
-    return float(cells.sum() ** 2 / np.sqrt(np.bincount(level, cells**2)).sum() ** 2)
+    if blocks.level is None:
+        return float(cells.sum() ** 2 / np.sum(cells**2))
+    return float(cells.sum() ** 2 / np.sqrt(np.bincount(blocks.level, cells**2)).sum() ** 2)
 
 
 def unseen_limit(blocks: BlockCounts, level: float = 0.95) -> float:

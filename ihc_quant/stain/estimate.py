@@ -53,7 +53,8 @@ ANGLE_PERCENTILE = 5.0
 """Robust extreme of the angles in the stain plane, in per cent from either end (Macenko takes 1; rare pigment and red
 cells lie beyond it)."""
 
-LACKS_CHROMOGEN = "pixels show mostly chromogen"
+SHOW_MOSTLY = "pixels show mostly"
+LACKS_CHROMOGEN = f"{SHOW_MOSTLY} chromogen"
 """Words of the reason where the sample holds too little chromogen; results that were kept are searched for them."""
 
 STRONG_PIXEL_OD = 0.35
@@ -257,7 +258,7 @@ def estimate_stains(pixels: NDArray[np.uint8], white: White = FULL_WHITE) -> Sta
     groups = {"hematoxylin": density[share <= 1 - DOMINANT_SHARE], "chromogen": density[share >= DOMINANT_SHARE]}
     for name, members in groups.items():
         if len(members) < MIN_STAIN_PIXELS:
-            reason = f"only {len(members)} pixels show mostly {name}, {MIN_STAIN_PIXELS} are needed"
+            reason = f"only {len(members)} {SHOW_MOSTLY} {name}, {MIN_STAIN_PIXELS} are needed"
             return StainEstimate(reference, None, None, reason, unfit)
     directions = _extreme_directions(groups["hematoxylin"], groups["chromogen"])
     hematoxylin, chromogen = (

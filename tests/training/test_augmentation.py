@@ -214,6 +214,7 @@ def test_painted_images_may_weigh_more(make_field: MakeField) -> None:
 
 def test_crowds_may_be_drawn_more_often(make_field: MakeField) -> None:
     whole = make_field(size_px=128)
+    assert whole.points_px is not None
     pool = [replace(whole, points_px=whole.points_px[:cells], calls=whole.calls[:cells]) for cells in (0, 1, 9)]
     rng = np.random.default_rng(0)
     drawn = [len(drawn_from(pool, rng, by_cells=True).calls) for _ in range(3000)]
