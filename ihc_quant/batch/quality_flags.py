@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from ihc_quant.batch.measurement import Measurement
 from ihc_quant.batch.quality_control import QualityUsed
 from ihc_quant.domain.outcome import Scored
-from ihc_quant.tissue.quality import PALE, colours_unfit
+from ihc_quant.tissue.quality import PALE, colours_unfit, vectors_off
 
 UNSUPPORTED_POSITIVE = 100
 """Fewest positive cells of which some must show chromogen; fewer may lie where no pixel was sampled."""
@@ -53,10 +53,10 @@ def _stain(judged: Judged) -> Iterator[str]:
     off: list[str] = []
     unfit: list[str] = []
     for slide_id, (each, quality) in judged.items():
-        degrees = each.stains.deviation_degrees
-        if degrees is not None and degrees > quality.found.thresholds.flagged_degrees:
-            off.append(f"{slide_id} ({degrees:.0f}° from the reference)")
-        elif colours_unfit(each.stains.colours):
+        colours, limits = each.stains.colours, quality.found.thresholds
+        if vectors_off(colours, limits):
+            off.append(f"{slide_id} ({colours.stain_degrees:.0f}° from the reference)")
+        elif colours_unfit(colours, limits):
             unfit.append(f"{slide_id} ({100 * (each.stains.unfit_share or 0):.1f} % of the strongly coloured pixels)")
     if off:
         yield (

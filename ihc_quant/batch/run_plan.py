@@ -158,7 +158,8 @@ def _about_failed(asked: Asked, state: SlideState, slide: FileStamp | None, retr
         return "measure", f"failed before; settings changed: {', '.join(changed)}"
     if retry_failed:
         return "measure", "failed before; --retry-failed"
-    return "keep", "failed before: use --retry-failed" if slide is not None else "failed before; the slide is not there"
+    again = "failed before: use --retry-failed"
+    return "keep", (again if slide is not None else "failed before; the slide is not there")
 
 
 def files_needed(out: Path, plan: Callable[[Sequence[ManifestRow]], Sequence[Step]]) -> FilesNeeded:

@@ -184,10 +184,10 @@ def _seen_in(blocks: BlockCounts, grades: slice) -> int:
     return blocks.counting(blocks.grades[:, grades].sum(axis=1) > 0)
 
 
-def _named(blocks: BlockCounts) -> str:
+def _named(blocks: BlockCounts, *, unit: str = " blocks") -> str:
     """Return how many blocks there are, in words."""
     levels = "" if blocks.level is None else f" of {len(np.unique(blocks.level))} levels taken as alike"
-    return f"{len(blocks)} blocks{levels}"
+    return f"{len(blocks)}{unit}{levels}"
 
 
 def _reaching(interval: Interval | None, low: float = np.inf, high: float = -np.inf) -> Interval | None:
@@ -212,7 +212,7 @@ def _none_positive(
 
 
 def _exact_method(blocks: BlockCounts) -> str:
-    counting = f"{_named(blocks).replace(' blocks', '', 1)} that count as {effective_number(blocks):.1f}"
+    counting = f"{_named(blocks, unit='')} that count as {effective_number(blocks):.1f}"
     return f"{SPATIAL_METHOD}s as units, exact binomial (Clopper–Pearson), {counting}"
 
 
