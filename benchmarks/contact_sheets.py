@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from artefacts import NEGATIVE_RGB, POSITIVE_RGB
-from material import SHARED_DATA, picture
+from material import NODE_UM, SHARED_DATA, picture
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from scored_pictures import FoundCells, Scorer
@@ -21,7 +21,6 @@ from scoring_runs import usual_predictor
 from ihc_quant.domain.geometry import Mpp
 
 NODES = SHARED_DATA / "unlabelled" / "lymphnode_cd3"
-NODE_UM = 0.5
 CROPS = SHARED_DATA / "unlabelled" / "cd3cd8"
 CROP_UM = 0.25
 SIDE_UM = 64.0

@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
+import cv2
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
@@ -29,10 +30,13 @@ NODE_PICTURES = {
     "ihc_a.png": GridBox(816, 1232, 1952, 2032),
     "ihc_b.png": GridBox(64, 112, 720, 2032),
 }
-"""CD3 (DAB) on lymph node, about 40×, and the part of each that is tissue: a slide is to be as crowded as a node is."""
+"""CD3 (DAB) on lymph node, and the part of each that is tissue: a slide is to be as crowded as a node is."""
+
+NODE_UM = 0.5
+"""µm per pixel taken for these pictures, by the size of their lymphocytes."""
 
 NODE_MPP = Mpp.square(0.25)
-"""µm per pixel taken for these pictures and for the slides built of them."""
+"""Of the slides built of them: enlarged, so softer than a scan of that resolution."""
 
 PAINTED_SLIDES = ("sample-lymph_node-CD4.tiff", "sample-lymph_node-CCR4.tiff")
 PAINTED_PART = GridBox(1024, 1024, 2560, 2560)
@@ -100,8 +104,9 @@ def node_plane(side_px: int, *, whole: bool = False) -> Plane:
     """
     folder = SHARED_DATA / "unlabelled" / "lymphnode_cd3"
     if all((folder / name).is_file() for name in NODE_PICTURES):
-        pictures = tuple(picture(folder / name, None if whole else part) for name, part in NODE_PICTURES.items())
-        source = f"real lymph node (CD3, DAB), mirrored: {', '.join(NODE_PICTURES)}"
+        parts = (picture(folder / name, None if whole else part) for name, part in NODE_PICTURES.items())
+        pictures = tuple(enlarged(part, round(NODE_UM / NODE_MPP.x)) for part in parts)
+        source = f"real lymph node (CD3, DAB), enlarged and mirrored: {', '.join(NODE_PICTURES)}"
     else:
         pictures = tuple(picture(PROJECT / "slides_sample" / name, PAINTED_PART) for name in PAINTED_SLIDES)
         source = f"PAINTED lymph node, as the real pictures are not here: {', '.join(PAINTED_SLIDES)}"
@@ -115,6 +120,11 @@ def picture(path: Path, part: GridBox | None = None) -> NDArray[np.uint8]:
     with open_slide(path) as reader:
         size = reader.info.size
         return reader.read(0, part or GridBox(0, 0, size.width, size.height))
+
+
+def enlarged(rgb: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
+    """Return a picture with that many times the pixels along each side."""
+    return np.asarray(cv2.resize(rgb, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
 def write_slide(
