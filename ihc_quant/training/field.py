@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ihc_quant.annotation.points_csv import LabelledPoints
+
 UNKNOWN: int = -1
 """Call of a cell whose marker status nobody stated."""
 
@@ -50,3 +52,8 @@ class TrainingField:
             raise ValueError(f"{self.source}/{self.name}: labels and valid have the image's shape {shape}")
         if len(self.calls) != (0 if self.points_px is None else len(self.points_px)):
             raise ValueError(f"{self.source}/{self.name}: every marked cell has a call")
+
+
+def calls_of(points: LabelledPoints) -> NDArray[np.int8]:
+    """Return the calls (n,) of a points table: 1 positive, 0 negative, ``UNKNOWN``."""
+    return np.where(points.judged, points.positive, UNKNOWN).astype(np.int8)
