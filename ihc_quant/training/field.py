@@ -33,6 +33,9 @@ class TrainingField:
         True where the whole image is known to carry no chromogen (an H&E section).
     count : int or None
         Number of positive cells in the whole image, where only that is known.
+    marker, tissue, licence : str
+        What the image shows and on what terms, where images of one source differ in it; empty where the source's name
+        tells it, see ``statements``.
     """
 
     source: str
@@ -45,6 +48,9 @@ class TrainingField:
     valid: NDArray[np.bool_]
     no_marker: bool = False
     count: int | None = None
+    marker: str = ""
+    tissue: str = ""
+    licence: str = ""
 
     def __post_init__(self) -> None:
         shape = self.rgb.shape[:2]
