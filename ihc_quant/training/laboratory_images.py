@@ -2,7 +2,7 @@
 
 import filecmp
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -20,7 +20,7 @@ from ihc_quant.domain.slide import SlideInfo
 from ihc_quant.errors import SettingsError
 from ihc_quant.slide.opening import open_slide
 from ihc_quant.training.laboratory_file import Laboratory, LaboratoryItem
-from ihc_quant.training.laboratory_marks import Marks, Sheet, Tables, read_marks
+from ihc_quant.training.laboratory_marks import LEAST_VALID_UM2, Marks, Sheet, Tables, read_marks
 
 COARSEST = 1.1
 """An image may be this much coarser than the network's grid, as in scoring (0.55 on 0.5 µm per pixel)."""
@@ -94,9 +94,10 @@ def read_images(laboratory: Laboratory, pixel_um: float) -> list[MarkedImage]:
     for path in laboratory.tables:
         with faults.collected():
             tables[path] = read_points_csv(path)
+    unread = set(laboratory.tables) - set(tables)
     for number, item in enumerate(laboratory.items, start=1):
         # What stands in a table that cannot be read is not known to be missing.
-        if not {laboratory.located(name) for name in item.annotation} & (set(laboratory.tables) - set(tables)):
+        if unread.isdisjoint(map(laboratory.located, item.annotation)):
             with faults.collected():
                 images.append(_read_image(laboratory, number, item, tables, pixel_um))
     for one, other in combinations(images, 2):
@@ -153,7 +154,7 @@ def _calibration(info: SlideInfo, laboratory: Laboratory, item: LaboratoryItem, 
 
 
 def _require_use(image: MarkedImage, named: str) -> None:
-    """Refuse marks of which nothing would be learned; tell which are not used."""
+    """Refuse marks of which nothing or wrong would be learned."""
     marks, none_known = image.marks, image.item.no_cells
     if not image.areas:
         raise SettingsError(
@@ -172,6 +173,20 @@ def _require_use(image: MarkedImage, named: str) -> None:
         raise SettingsError(
             f"{named}: none of its {len(marks.calls)} cells lies in an area drawn as valid; draw it anew."
         )
+    if not none_known:
+        _tell_unused(image, inside, named)
+
+
+def _tell_unused(image: MarkedImage, inside: Sequence[NDArray[np.intp]], named: str) -> None:
+    """Tell of areas without cells, of cells without area, and of outlines that a point makes useless."""
+    marks, within = image.marks, sum(map(len, inside))
+    least_px = LEAST_VALID_UM2 / image.grid.pixel_um**2
+    bare = sum(not len(cells) and area.area >= least_px for area, cells in zip(image.areas, inside, strict=True))
+    if bare:
+        LOG.warning(
+            "%s: %d of %d valid areas hold no marked cell, which teaches that there is none.",
+            named, bare, len(image.areas),
+        )  # fmt: skip
     if within < len(marks.calls):
         LOG.warning(
             "%s: %d of %d cells lie outside the valid areas.", named, len(marks.calls) - within, len(marks.calls)
@@ -254,10 +269,12 @@ def _require_apart(laboratory: Laboratory, one: MarkedImage, other: MarkedImage)
 
 def _tell_unlisted(laboratory: Laboratory, tables: Tables) -> None:
     """Tell which rows of the tables belong to no image of the list."""
+    listed: dict[Path, set[str]] = {path: set() for path in tables}
+    for item in laboratory.items:
+        for path in listed.keys() & set(map(laboratory.located, item.annotation)):
+            listed[path].add(laboratory.located(item.image).name)
     for path, table in tables.items():
-        users = [item for item in laboratory.items if path in map(laboratory.located, item.annotation)]
-        listed = {laboratory.located(item.image).name for item in users}
-        if unlisted := sorted(set(table) - listed):
+        if unlisted := sorted(set(table) - listed[path]):
             LOG.warning(
                 "%s: %d rows are not used, as no item lists their %d images with this table: %s; where one is meant, "
                 "write the bare file name of the item's image.",

@@ -112,7 +112,7 @@ def test_places_in_micrometres_are_told(folder: Folder, caplog: pytest.LogCaptur
     assert "look like µm" not in caplog.text, "they lie where they were said to be marked"
 
 
-def test_an_item_without_cells_must_say_so(folder: Folder) -> None:
+def test_what_holds_no_cell_must_say_so(folder: Folder, caplog: pytest.LogCaptureFixture) -> None:
     image, empty = folder.slide(), folder.geojson([WHERE])
     with pytest.raises(SettingsError, match=r"item 1: no cell is marked, .* add no_cells: true"):
         folder.read(image, empty)
@@ -121,6 +121,9 @@ def test_an_item_without_cells_must_say_so(folder: Folder) -> None:
     assert field.valid.sum() == 150 * 100
     with pytest.raises(SettingsError, match="no_cells is true, but 4 cells are marked"):
         folder.read(image, folder.geojson([WHERE, *dots()]), no_cells=True)
+    assert not caplog.text
+    folder.read(image, folder.geojson([WHERE, area(400, 500, 500, 600), *dots()]))
+    assert "item 1: 1 of 2 valid areas hold no marked cell" in caplog.text
     (folder.path / "points.csv").write_text("image,x_px,y_px,label\n")
     (field,) = folder.read(folder.picture(), "points.csv", mpp=0.25, no_cells=True)
     assert field.valid.all()
