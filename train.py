@@ -30,6 +30,7 @@ from ihc_quant.training.counted import add_count_targets
 from ihc_quant.training.figures import summary_of
 from ihc_quant.training.finishing import Trained, finish_weights
 from ihc_quant.training.folds import finish_folds, finish_from_folds, finish_lone_fold
+from ihc_quant.training.laboratory import laboratory_summary
 from ihc_quant.training.losses import map_losses
 from ihc_quant.training.precision import PRECISIONS, mixed, usable_precision
 from ihc_quant.training.progress import Watch, add_to_log, forget_after
@@ -373,6 +374,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     runs = [replace(asked, fold=fold) for fold in FOLD_NAMES] if asked.fold == "all" else [asked]
     runs = [settings_of_run(run, PLACE) for run in runs]
     sources = collection_of(runs[0]).read()
+    for line in laboratory_summary(sources.get("laboratory", ()), runs[0].pixel_um):
+        print(line, file=sys.stderr)
     for run in [] if asked.finish else runs:
         precision = usable_precision(run.precision, training_device())
         run = replace(run, precision=precision, encoder=run.architecture.encoder)

@@ -14,7 +14,8 @@ class Meaning(StrEnum):
     """What an object of a class stands for.
 
     ``POSITIVE``, ``NEGATIVE`` and ``UNKNOWN`` are cells, ``UNKNOWN`` one whose marker nobody judged. ``VALID`` is an
-    area in which every cell was marked, ``IGNORE`` one from which nothing is to be learned.
+    area in which every cell was marked, ``IGNORE`` one from which nothing is to be learned. ``SKIP`` leaves the object
+    aside as if nobody had drawn it: the outline of a tissue or of an annotation's parent.
     """
 
     POSITIVE = "positive"
@@ -22,10 +23,11 @@ class Meaning(StrEnum):
     UNKNOWN = "unknown"
     IGNORE = "ignore"
     VALID = "valid"
+    SKIP = "skip"
 
 
 CELLS: frozenset[Meaning] = frozenset({Meaning.POSITIVE, Meaning.NEGATIVE, Meaning.UNKNOWN})
-"""Meanings that are cells; the others are areas."""
+"""Meanings that are cells; of the others ``IGNORE`` and ``VALID`` are areas."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +86,15 @@ def read_class_map(path: Path) -> ClassMap:
     classes = document.get("classes")
     if set(document) != {"classes"} or not isinstance(classes, dict) or not classes:
         raise SettingsError(f'{path}: a class map has the one entry "classes", with lines like "Tumor: Positive".')
-    faults, meanings = [], {}
+    faults: list[str] = []
+    meanings: dict[str, Meaning] = {}
     for name, meaning in classes.items():
         if not isinstance(name, str):
             faults.append(f"{name!r} is read as no text, so put the name in quotes")
         elif not isinstance(meaning, str) or meaning not in set(Meaning):
             faults.append(f"{name!r} is {meaning!r}, which is none of {', '.join(Meaning)}")
+        elif name.strip() in meanings:
+            faults.append(f"{name.strip()!r} stands there twice, once with blanks around it, so remove one")
         else:
             meanings[name.strip()] = Meaning(meaning)
     if faults:

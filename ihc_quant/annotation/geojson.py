@@ -35,6 +35,9 @@ OLD_OBJECT_TYPES: Mapping[str, str] = {
 SAME_TYPES: Mapping[str, str] = {"tmaCore": "tma_core", **OLD_OBJECT_TYPES}
 """Other names of object types: one that was spelled anew, and those of 0.2."""
 
+LAID_OUT: frozenset[str] = frozenset({"tile", "tma_core"})
+"""Objects that QuPath laid over a slide; they lie beside annotations where everything was exported."""
+
 CLASSES_DEEP = 20
 """Classes that a class is derived from; QuPath's interface makes two or three."""
 

@@ -3,13 +3,13 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from ihc_quant.annotation.geojson import Drawing
+from ihc_quant.annotation.geojson import LAID_OUT, Drawing
 from ihc_quant.annotation.geojson_geometry import Area
 from ihc_quant.annotation.region_classes import SYNONYMS, RegionKind, region_kind
 from ihc_quant.domain.geometry import Mpp
 from ihc_quant.errors import SettingsError
 
-MACHINE_MADE: frozenset[str] = frozenset({"detection", "cell", "tile", "tma_core"})
+MACHINE_MADE: frozenset[str] = frozenset({"detection", "cell"}) | LAID_OUT
 """Objects of QuPath that a machine found or laid out; they lie beside annotations where everything was exported."""
 
 

@@ -49,7 +49,11 @@ def card_lines(card: WeightsCard) -> list[str]:
         f"{calibration.fitted_on}"
     )
     lines += ["", "learned from and tested on:"]
-    lines += [f"  {each.name}: {each.images} images, {each.role}; licence: {each.licence}" for each in card.sources]
+    lines += [
+        f"  {each.name}{f' ({each.marker}, {each.tissue})' if each.marker else ''}: {each.images} images, {each.role}; "
+        f"licence: {each.licence}"
+        for each in card.sources
+    ]
     lines += ["groups: " + ", ".join(f"{part} {len(groups)}" for part, groups in card.split.items())]
     for source, figures in card.metrics.items():
         lines += ["", f"{source}:", *_figure_lines(figures)]

@@ -123,12 +123,24 @@ class Thresholds(CardPart):
 
 
 class DataSource(CardPart):
-    """A set that the weights learned from or were tested on."""
+    """A set that the weights learned from or were tested on.
+
+    Attributes
+    ----------
+    name, licence : str
+    role : str
+        What its images were used for.
+    images : int
+    marker, tissue : str
+        What they show, where the name does not tell it, as of a laboratory's own; such a set has an entry for each.
+    """
 
     name: str
     licence: str
     role: str
     images: int
+    marker: str = ""
+    tissue: str = ""
 
 
 class FoldsNetwork(CardPart):

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ihc_quant.annotation.points_csv import LabelledPoints
+
 UNKNOWN: int = -1
 """Call of a cell whose marker status nobody stated."""
 
@@ -31,6 +33,9 @@ class TrainingField:
         True where the whole image is known to carry no chromogen (an H&E section).
     count : int or None
         Number of positive cells in the whole image, where only that is known.
+    marker, tissue, licence : str
+        What the image shows and on what terms, where images of one source differ in it; empty where the source's name
+        tells it, see ``statements``.
     """
 
     source: str
@@ -43,6 +48,9 @@ class TrainingField:
     valid: NDArray[np.bool_]
     no_marker: bool = False
     count: int | None = None
+    marker: str = ""
+    tissue: str = ""
+    licence: str = ""
 
     def __post_init__(self) -> None:
         shape = self.rgb.shape[:2]
@@ -50,3 +58,8 @@ class TrainingField:
             raise ValueError(f"{self.source}/{self.name}: labels and valid have the image's shape {shape}")
         if len(self.calls) != (0 if self.points_px is None else len(self.points_px)):
             raise ValueError(f"{self.source}/{self.name}: every marked cell has a call")
+
+
+def calls_of(points: LabelledPoints) -> NDArray[np.int8]:
+    """Return the calls (n,) of a points table: 1 positive, 0 negative, ``UNKNOWN``."""
+    return np.where(points.judged, points.positive, UNKNOWN).astype(np.int8)

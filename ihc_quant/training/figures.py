@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,12 +26,14 @@ from ihc_quant.training.calibration import MatchedCalls, calibration_error, reli
 from ihc_quant.training.field import TrainingField
 from ihc_quant.training.operating_point import OperatingPoint
 from ihc_quant.training.sources import Counted
-from ihc_quant.training.statements import TISSUES
+from ihc_quant.training.statements import shown_in
 
 RESAMPLES = 2000
 """Resamples of a bootstrap interval."""
 LEAST_TRUE_CELLS = 10
 """True cells from which on an image tells the error of a count: one cell is then at most a tenth of them."""
+
+K = TypeVar("K")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,14 +84,14 @@ def source_figures(judged: Sequence[JudgedField]) -> dict[str, Any]:
 
 
 def measurement_errors(judged: Sequence[JudgedField], how: str) -> tuple[MeasurementError, ...]:
-    """Return the network's own error on each source with a real chromogen.
+    """Return the network's own error on each source with a real chromogen, and for each marker and tissue of it apart.
 
     ``how`` says how it was measured: ``"out-of-fold, by patient"``.
     """
     measured = []
-    for source, fields in _by(judged, lambda field: field.source).items():
+    for (source, shown), fields in _by(judged, lambda field: (field.source, shown_in(field))).items():
         errors = _percent_errors(fields)
-        if source not in TISSUES or not errors:
+        if shown is None or not errors:
             continue
         matched = [matched_calls([each.found]) for each in fields]
         positive = MatchedCalls.concatenate(matched).positive
@@ -97,8 +99,8 @@ def measurement_errors(judged: Sequence[JudgedField], how: str) -> tuple[Measure
         measured.append(
             MeasurementError(
                 source=source,
-                marker=TISSUES[source][0],
-                tissue=TISSUES[source][1],
+                marker=shown[0],
+                tissue=shown[1],
                 how=how,
                 images=len(errors),
                 patients=len({each.found.field.group for each in fields if _percent_errors([each])}),
@@ -209,8 +211,8 @@ def bootstrap_interval(values: NDArray[np.float64], statistic: Callable[..., Any
     return [round(float(end), 4) for end in np.quantile(statistic(values[drawn], axis=1), (0.025, 0.975))]
 
 
-def _by(judged: Sequence[JudgedField], key: Callable[[TrainingField], str]) -> dict[str, list[JudgedField]]:
-    parts: dict[str, list[JudgedField]] = {}
+def _by(judged: Sequence[JudgedField], key: Callable[[TrainingField], K]) -> dict[K, list[JudgedField]]:
+    parts: dict[K, list[JudgedField]] = {}
     for each in judged:
         parts.setdefault(key(each.found.field), []).append(each)
     return parts

@@ -42,11 +42,11 @@ from ihc_quant.training.sources import Counted
 from ihc_quant.training.splits import Split
 from ihc_quant.training.state import START
 from ihc_quant.training.statements import (
-    LICENCES,
     STAINED,
     inherited_sources,
     known_failures,
     licence_of,
+    sources_of,
     validated_for,
 )
 
@@ -96,17 +96,7 @@ class Trained:
     def sources(self) -> list[DataSource]:
         """Return what the card says of each set: what it was used for, and how many of its images were."""
         parts = {"training": self.split.training, "validation": self.split.validation, "test": self.split.test}
-        images: dict[str, dict[str, int]] = {}
-        for role, part in parts.items():
-            for field in part:
-                of_source = images.setdefault(field.source, {})
-                of_source[role] = of_source.get(role, 0) + 1
-        if self.counted:
-            images.setdefault("lysto", {})["test"] = len(self.counted)
-        return [
-            DataSource(name=source, licence=LICENCES[source], role=", ".join(roles), images=sum(roles.values()))
-            for source, roles in images.items()
-        ]
+        return sources_of(parts, len(self.counted))
 
     def groups(self) -> dict[str, list[str]]:
         """Return the groups of each part, the counted crops among the tested ones."""

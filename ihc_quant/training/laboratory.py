@@ -14,17 +14,15 @@ import shapely
 from numpy.typing import NDArray
 from shapely.geometry import Polygon
 
-from ihc_quant.annotation.class_map import read_class_map
 from ihc_quant.annotation.geojson_geometry import Area
-from ihc_quant.domain.geometry import Grid, GridBox, Mpp, Point
-from ihc_quant.domain.slide import SlideInfo
+from ihc_quant.domain.geometry import GridBox
 from ihc_quant.errors import SettingsError
 from ihc_quant.slide.opening import open_slide
 from ihc_quant.slide.reader import SlideReader
 from ihc_quant.slide.resample import read_grid
-from ihc_quant.training.field import TrainingField
-from ihc_quant.training.laboratory_file import Laboratory, LaboratoryItem, read_laboratory_file
-from ihc_quant.training.laboratory_marks import LOG, Marks, read_marks
+from ihc_quant.training.field import UNKNOWN, TrainingField
+from ihc_quant.training.laboratory_file import read_laboratory_file
+from ihc_quant.training.laboratory_images import MarkedImage, cells_in, read_images
 
 SOURCE = "laboratory"
 """Name of this source in logs and cards."""
@@ -35,8 +33,6 @@ MARGIN_PX = 32
 """Pixels around a piece that are seen and not supervised, so that cells on its border are seen whole."""
 NEAR_PX = 16.0
 """Marks this near to a supervised area are kept, because their peaks and outlines may reach into it."""
-COARSEST = 1.1
-"""An image may be this much coarser than the network's grid, as in scoring (0.55 on 0.5 µm per pixel)."""
 
 
 def read_laboratory(path: Path, pixel_um: float) -> list[TrainingField]:
@@ -57,81 +53,68 @@ def read_laboratory(path: Path, pixel_um: float) -> list[TrainingField]:
     Raises
     ------
     SettingsError
-        Where the list, an annotation or what they say together cannot be used.
+        Where the list, annotations or what they say together cannot be used; faults of all items are told at once.
     SlideError
         Where an image cannot be read.
     """
     laboratory = read_laboratory_file(path)
-    fields = []
-    for number, item in enumerate(laboratory.items, start=1):
-        fields += _item_fields(laboratory, number, item, pixel_um)
+    fields: list[TrainingField] = []
+    for image in read_images(laboratory, pixel_um):
+        with open_slide(image.path, series=image.item.series) as reader:
+            found = [field for area in image.areas for field in _area_fields(reader, image, area, laboratory.licence)]
+        if not found:
+            raise SettingsError(
+                f"{path}: item {image.number}: its valid areas cover no pixel of {pixel_um:g} µm; draw them anew."
+            )
+        fields += found
     return fields
 
 
-def _item_fields(laboratory: Laboratory, number: int, item: LaboratoryItem, pixel_um: float) -> list[TrainingField]:
-    image, named = laboratory.located(item.image), f"{laboratory.path}: item {number}"
-    with open_slide(image, mpp=Mpp.square(item.mpp) if item.mpp else None, series=item.series) as reader:
-        grid = Grid(pixel_um, _calibration(reader.info, named, pixel_um))
-        size, bounds = reader.info.size, reader.info.bounds_l0
-        marks = read_marks(
-            [laboratory.located(name) for name in item.annotation],
-            read_class_map(laboratory.located(item.classes)) if item.classes else None,
-            image,
-            grid,
-            size,
-            Point(bounds.x0, bounds.y0),
+def laboratory_summary(fields: Sequence[TrainingField], pixel_um: float) -> list[str]:
+    """Return a line for each item: how many cells were read, how they are called, and in what area.
+
+    Parameters
+    ----------
+    fields : sequence of TrainingField
+        From ``read_laboratory``.
+    pixel_um : float
+        As there.
+    """
+    items: dict[str, list[TrainingField]] = {}
+    for field in fields:
+        items.setdefault(field.name.split(" at ")[0], []).append(field)
+    lines = []
+    for name, pieces in items.items():
+        calls = np.concatenate([_own_calls(piece) for piece in pieces])
+        positive, negative, unknown = (int((calls == call).sum()) for call in (1, 0, UNKNOWN))
+        area_mm2 = sum(int(piece.valid.sum()) for piece in pieces) * pixel_um**2 / 1e6
+        kinds = {"points" if piece.labels is None else "outlines" for piece in pieces if len(_own_calls(piece))}
+        marks = f", as {' and '.join(sorted(kinds))}" if kinds else ""
+        first = pieces[0]
+        lines.append(
+            f"{name} ({first.group}; {first.marker}, {first.tissue}): {len(calls)} cells, {positive} positive, "
+            f"{negative} negative, {unknown} unknown{marks}, in {area_mm2:.3g} mm²"
         )
-        picture = reader.info.reader == "picture"
-        if not (picture or marks.valid):
-            raise SettingsError(
-                f"{named}: nothing tells where on the slide every cell was marked; draw the areas in which it was, "
-                "and map their class to valid."
-            )
-        areas = marks.learnable((size.width / grid.scale_x, size.height / grid.scale_y), whole=picture)
-        _require_use(areas, marks, named)
-        return [field for area in areas for field in _area_fields(reader, grid, area, marks, number, item.patient)]
+    return lines
 
 
-def _calibration(info: SlideInfo, named: str, pixel_um: float) -> Mpp:
-    """Return µm per pixel; ``SettingsError`` where they are unknown or too coarse."""
-    if info.mpp is None:
-        raise SettingsError(f"{named}: {info.mpp_problem}; add mpp to the item, for example mpp: 0.25.")
-    if info.mpp.coarser > COARSEST * pixel_um:
-        raise SettingsError(
-            f"{named}: {info.mpp.coarser:.3g} µm per pixel are too coarse for the network's {pixel_um:g}; "
-            "scan or export it finer, or correct mpp."
-        )
-    return info.mpp
+def _own_calls(piece: TrainingField) -> NDArray[np.int8]:
+    """Return the calls of the cells in the valid part of a piece; each cell of an item is in that of one alone."""
+    assert piece.points_px is not None
+    height, width = piece.valid.shape
+    x, y = np.floor(piece.points_px).astype(np.intp).T
+    return np.asarray(piece.calls[piece.valid[np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)]], np.int8)
 
 
-def _require_use(areas: list[Polygon], marks: Marks, named: str) -> None:
-    """Refuse marks of which nothing would be learned; tell which are not used."""
-    if not areas:
-        raise SettingsError(
-            f"{named}: nothing is left of the areas drawn as valid; they lie outside the image or are ignored."
-        )
-    inside = np.zeros(len(marks.centres_px), np.bool_)
-    for area in areas:
-        shapely.prepare(area)
-        inside |= shapely.contains_xy(area, marks.centres_px)
-    if len(inside) and not inside.any():
-        raise SettingsError(f"{named}: none of its {len(inside)} cells lies in an area drawn as valid; draw it anew.")
-    if not inside.all():
-        LOG.warning("%s: %d of %d cells lie outside the valid areas.", named, np.sum(~inside), len(inside))
-
-
-def _area_fields(
-    reader: SlideReader, grid: Grid, area: Polygon, marks: Marks, number: int, patient: str
-) -> Iterator[TrainingField]:
-    """Yield the pieces of one connected area of an item; only their pixels are read."""
-    shapely.prepare(area)
-    inside = np.flatnonzero(shapely.contains_xy(area, marks.centres_px))
-    outlined = len(inside) > 0 and all(marks.outlines[index] is not None for index in inside)
+def _area_fields(reader: SlideReader, image: MarkedImage, area: Polygon, licence: str) -> Iterator[TrainingField]:
+    """Yield the pieces of one connected area of an image; only their pixels are read."""
+    marks, grid = image.marks, image.grid
+    outlined = image.outlined(cells_in(area, marks))
     near = shapely.dwithin(area, shapely.points(marks.centres_px), NEAR_PX)
     extent = grid.extent(reader.info.size)
-    image = GridBox(0, 0, extent.width, extent.height)
-    for core in cores_of(area, image):
-        box = common(core.grown(MARGIN_PX), image)
+    whole = GridBox(0, 0, extent.width, extent.height)
+    for core in cores_of(area, whole):
+        box = common(core.grown(MARGIN_PX), whole)
         valid = np.zeros((box.height, box.width), np.bool_)
         rows, columns = slice(core.y0 - box.y0, core.y1 - box.y0), slice(core.x0 - box.x0, core.x1 - box.x0)
         valid[rows, columns] = covered(area, core)
@@ -139,9 +122,19 @@ def _area_fields(
             continue
         points = marks.centres_px - (box.x0, box.y0)
         seen = np.flatnonzero(near & ((points >= 0) & (points < (box.width, box.height))).all(axis=1))
-        labels = numbered([marks.outlines[index] for index in seen], box) if outlined else None
-        name, rgb = f"item {number:03d} at {box.x0} {box.y0}", read_grid(reader, grid, box)
-        yield TrainingField(SOURCE, name, patient, rgb, points[seen], marks.calls[seen], labels, valid)
+        yield TrainingField(
+            source=SOURCE,
+            name=f"item {image.number:03d} at {box.x0} {box.y0}",
+            group=image.item.patient,
+            rgb=read_grid(reader, grid, box),
+            points_px=points[seen],
+            calls=marks.calls[seen],
+            labels=numbered([marks.outlines[index] for index in seen], box) if outlined else None,
+            valid=valid,
+            marker=image.item.marker,
+            tissue=image.item.tissue,
+            licence=licence,
+        )
 
 
 def cores_of(area: Polygon, image: GridBox) -> list[GridBox]:

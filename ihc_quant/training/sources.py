@@ -17,7 +17,7 @@ from ihc_quant.domain.geometry import Grid, GridBox, Mpp
 from ihc_quant.errors import SettingsError
 from ihc_quant.slide.opening import open_slide
 from ihc_quant.slide.resample import read_grid
-from ihc_quant.training.field import TrainingField
+from ihc_quant.training.field import TrainingField, calls_of
 from ihc_quant.training.painted_cache import painted_field
 
 CD138_MPP = 0.25
@@ -106,7 +106,7 @@ def read_point_set(folder: Path, source: str, mpp: float, pixel_um: float, borde
         valid[border : rgb.shape[0] - border, border : rgb.shape[1] - border] = True
         points = marks.get(path.name)
         xy = points.xy_px * factor if points else np.empty((0, 2))
-        calls = points.positive.astype(np.int8) if points else np.empty(0, np.int8)
+        calls = calls_of(points) if points else np.empty(0, np.int8)
         group = patient_of(path.stem) if source == "cd138" else path.stem
         fields.append(TrainingField(source, path.name, group, rgb, xy, calls, None, valid))
     return fields

@@ -24,6 +24,7 @@ classes:
   "1+": unknown
   "Ignore*": ignore
   Annotated area: valid
+  Tissue: skip
 """
     class_map = read_class_map(written(tmp_path, text))
     assert class_map.meanings == {
@@ -33,6 +34,7 @@ classes:
         "1+": Meaning.UNKNOWN,
         "Ignore*": Meaning.IGNORE,
         "Annotated area": Meaning.VALID,
+        "Tissue": Meaning.SKIP,
     }
     class_map.require(["Negative", "Ignore*"], Path("a.geojson"))
 
@@ -59,6 +61,7 @@ def test_all_classes_without_a_meaning_are_named_at_once(tmp_path: Path) -> None
         ("classes: {Negative: No}", "'Negative' is False, which is none of positive"),
         ("classes: {1: positive, a: maybe}", "1 is read as no text.*'a' is 'maybe'"),
         ("classes:\n  a: positive\n  a: negative", "line 3: 'a' stands there twice"),
+        ("classes:\n  Negative: negative\n  'Negative ': positive", "'Negative' stands there twice, once with blanks"),
         ("classes: &x {a: positive}\nother: *x", "references"),
         ("classes: {a: positive", "line 1: "),
         ("classes:\n\ta: positive", "line 2: "),

@@ -32,7 +32,7 @@ def test_points_come_back_by_image_and_in_order(tmp_path: Path, cells: list[tupl
 @pytest.mark.parametrize(
     ("row", "words"),
     [
-        ("a.png,1,2,maybe", "label must be positive or negative, not 'maybe'"),
+        ("a.png,1,2,maybe", "label must be positive, negative or unknown, not 'maybe'"),
         ("a.png,1,2", "label"),
         ("a.png,one,2,positive", "must be numbers"),
         ("a.png,,2,positive", "must be numbers"),
@@ -73,3 +73,48 @@ def test_a_table_from_a_spreadsheet_is_read(tmp_path: Path) -> None:
     path = tmp_path / "points.csv"
     path.write_bytes(b"\xef\xbb\xbf" + f"{HEAD},reader\r\na.png,1,2,positive,me\r\n".encode())
     assert read_points_csv(path)["a.png"].xy_px.tolist() == [[1, 2]]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_case_blanks_order_and_delimiter_do_not_matter(tmp_path: Path, delimiter: str) -> None:
+    path = tmp_path / "points.csv"
+    rows = [
+        ["Label ", " Reader", "Y_px", "X_PX", "image"],
+        ["Positive", "me", "2", " 1.5", "a.png"],
+        [" negative ", "", "4", "3", " a.png "],
+        ["UNKNOWN", "", "6", "5", "a.png"],
+        ["", "", "", "", ""],
+    ]
+    path.write_text("\n".join(map(delimiter.join, rows)))
+    (read,) = read_points_csv(path).values()
+    assert read.xy_px.tolist() == [[1.5, 2], [3, 4], [5, 6]]
+    assert read.positive.tolist() == [True, False, False]
+    assert read.judged.tolist() == [True, True, False]
+
+
+def test_columns_that_are_missing_or_twice_are_named_with_those_that_were_found(tmp_path: Path) -> None:
+    path = tmp_path / "points.csv"
+    path.write_text("Image;Centroid X µm;y_px;Class\n")
+    with pytest.raises(
+        SettingsError,
+        match=r"found were 'Image', 'Centroid X µm', 'y_px', 'Class', so rename columns to x_px, label or",
+    ):
+        read_points_csv(path)
+    path.write_text("image,x_px,y_px,label,Label\na.png,1,2,positive,negative\n")
+    with pytest.raises(SettingsError, match="the column label stands there twice"):
+        read_points_csv(path)
+
+
+def test_all_faulty_lines_are_told_up_to_a_number(tmp_path: Path) -> None:
+    path = tmp_path / "points.csv"
+    path.write_text("\n".join([HEAD, "a.png,1,2,maybe", "a.png,1,2,positive", *['a.png,"1,5",2,positive'] * 6]))
+    with pytest.raises(SettingsError) as caught:
+        read_points_csv(path)
+    message = str(caught.value)
+    assert "line 2: the label must be" in message
+    assert (
+        "line 4: image must be a name, x_px and y_px must be numbers with a decimal point, not 'a.png', '1,5'"
+        in message
+    )
+    assert message.endswith("; and 2 more.")
+    assert "\n" not in message

@@ -227,6 +227,20 @@ def test_groups_of_several_images_have_figures_of_their_own(make_field: MakeFiel
     assert (error.images, error.patients) == (3, 2)
 
 
+def test_markers_and_tissues_of_a_laboratory_have_errors_of_their_own(make_field: MakeField) -> None:
+    shown = [("CCR4", "skin"), ("CCR4", "skin"), ("CCR4", "lymph node"), ("CD4", "skin")]
+    fields = [
+        replace(make_field("laboratory", f"f{seed}", seed), marker=marker, tissue=tissue)
+        for seed, (marker, tissue) in enumerate(shown)
+    ]
+    errors = measurement_errors(judge(run_network(Oracle(fields), fields), 0.5, QUICK_POINT), "here")
+    assert [(e.source, e.marker, e.tissue, e.images) for e in errors] == [
+        ("laboratory", "CCR4", "skin", 2),
+        ("laboratory", "CCR4", "lymph node", 1),
+        ("laboratory", "CD4", "skin", 1),
+    ]
+
+
 def test_each_field_is_called_at_its_own_threshold(fields: list[TrainingField]) -> None:
     maps = run_network(Oracle(fields), fields[:1])
     strict = replace(QUICK_POINT, positive=0.999)

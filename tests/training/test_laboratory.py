@@ -1,13 +1,10 @@
 """A laboratory's annotations become fields that supervise what was marked and nothing else."""
 
-import json
 import logging
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -20,95 +17,36 @@ from ihc_quant.domain.geometry import Box, GridBox
 from ihc_quant.errors import SettingsError, SlideUnreadable
 from ihc_quant.slide.opening import open_slide
 from ihc_quant.slide.resample import read_grid
-from ihc_quant.slide.writing import write_pyramid
-from ihc_quant.training import laboratory
+from ihc_quant.training import laboratory, laboratory_images
 from ihc_quant.training.augmentation import AugmentationRanges, augmented_crop
-from ihc_quant.training.field import UNKNOWN, TrainingField
-from ihc_quant.training.laboratory import MARGIN_PX, PIECE_PX, cores_of, covered, read_laboratory
+from ihc_quant.training.field import UNKNOWN
+from ihc_quant.training.laboratory import (
+    MARGIN_PX,
+    PIECE_PX,
+    cores_of,
+    covered,
+    read_laboratory,
+)
 from ihc_quant.training.laboratory_file import read_laboratory_file
 from ihc_quant.training.sources import CD138_MPP, read_point_set
 from ihc_quant.training.targets import NUCLEUS_RADIUS_UM, OUTSIDE_RADIUS_UM, targets_of
-
-RADIUS_L0 = 12
-CLASSES = """classes:
-  Positive: positive
-  Negative: negative
-  "Negative: faint": unknown
-  "Ignore*": ignore
-  Annotated area: valid
-"""
-CELLS = [(200, 300, "Positive"), (260, 300, "Negative"), (700, 520, "Negative: faint"), (900, 100, "Negative")]
-"""x, y in level-0 pixels of 0.25 µm, class."""
-
-
-def painted(width: int = 1000, height: int = 800) -> NDArray[np.uint8]:
-    """Return pale tissue with the cells, brown where positive."""
-    rgb = np.full((height, width, 3), (230, 220, 230), np.uint8)
-    for x, y, name in CELLS:
-        # OpenCV's circle is centred on a pixel; the mark lies on the corner between pixels, half a pixel away.
-        cv2.circle(rgb, (x, y), RADIUS_L0, (120, 70, 40) if name == "Positive" else (90, 90, 170), -1)
-    return rgb
-
-
-def drawn(kind: str, coordinates: object, name: str, **properties: object) -> dict[str, Any]:
-    geometry = {"type": kind, "coordinates": coordinates}
-    return {"type": "Feature", "geometry": geometry, "properties": {"classification": {"name": name}} | properties}
-
-
-def area(x0: float, y0: float, x1: float, y1: float, name: str = "Annotated area") -> dict[str, Any]:
-    return drawn("Polygon", [[[x0, y0], [x1, y0], [x1, y1], [x0, y1], [x0, y0]]], name)
-
-
-def dots(cells: Sequence[tuple[int, int, str]] = CELLS) -> list[dict[str, Any]]:
-    return [drawn("Point", [x, y], name) for x, y, name in cells]
-
-
-def outlines(cells: Sequence[tuple[int, int, str]] = CELLS, **properties: object) -> list[dict[str, Any]]:
-    angle = np.linspace(0, 2 * np.pi, 25)
-    ring = RADIUS_L0 * np.column_stack([np.cos(angle), np.sin(angle)])
-    ring[-1] = ring[0]
-    return [drawn("Polygon", [np.add(ring, (x, y)).tolist()], name, **properties) for x, y, name in cells]
-
-
-class Folder:
-    """Writes a laboratory's files."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        (path / "classes.yaml").write_text(CLASSES)
-
-    def slide(self, name: str = "slide.tif", rgb: NDArray[np.uint8] | None = None, mpp: float = 0.25) -> str:
-        write_pyramid(self.path / name, painted() if rgb is None else rgb, mpp, quality=95, levels=2)
-        return name
-
-    def picture(self, name: str = "tile.png", rgb: NDArray[np.uint8] | None = None) -> str:
-        rgb = painted() if rgb is None else rgb
-        assert cv2.imwrite(str(self.path / name), np.ascontiguousarray(rgb[..., ::-1]))
-        return name
-
-    def geojson(self, features: Sequence[object], name: str = "drawn.geojson") -> str:
-        (self.path / name).write_text(json.dumps({"type": "FeatureCollection", "features": list(features)}))
-        return name
-
-    def listed(self, *items: dict[str, object], **top: object) -> Path:
-        # JSON is YAML too.
-        path = self.path / "laboratory.yaml"
-        path.write_text(json.dumps({"marker": "CCR4", "classes": "classes.yaml", **top, "items": items}))
-        return path
-
-    def read(self, image: str, annotation: object, **more: object) -> list[TrainingField]:
-        item = {"image": image, "annotation": annotation, "patient": "P1", **more}
-        return read_laboratory(self.listed(item), 0.5)
+from tests.training.laboratory_folder import (
+    CELLS,
+    RADIUS_L0,
+    WHERE,
+    Folder,
+    area,
+    dots,
+    drawn,
+    outlines,
+    painted,
+    points_of,
+)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Folder:
     return Folder(tmp_path)
-
-
-def points_of(field: TrainingField) -> NDArray[np.float64]:
-    assert field.points_px is not None
-    return field.points_px
 
 
 def test_points_on_a_slide_supervise_centres_and_calls_in_the_drawn_area_only(folder: Folder) -> None:
@@ -204,7 +142,9 @@ def test_a_points_table_joins_an_area_drawn_in_geojson(folder: Folder) -> None:
     assert field.calls.tolist() == [1, 0]
     with pytest.raises(SettingsError, match="item 1: nothing tells where on the slide every cell was marked; draw"):
         folder.read(image, "points.csv")
-    with pytest.raises(SettingsError, match=r"no row belongs to the image 'tile\.png'; its column image names other"):
+    with pytest.raises(
+        SettingsError, match=r"no row belongs to the image 'tile\.png'; its column image names 'other.tif'"
+    ):
         folder.read(folder.picture(), "points.csv", mpp=0.25)
 
 
@@ -220,7 +160,7 @@ def test_areas_at_opposite_corners_are_read_apart_and_large_ones_in_pieces(
     monkeypatch.setattr(laboratory, "read_grid", noted)
     monkeypatch.setattr(laboratory, "PIECE_PX", 164)
     corners = [area(0, 0, 120, 100), area(880, 700, 1000, 800)]
-    fields = folder.read(folder.slide(), folder.geojson([*corners, area(200, 200, 700, 400)]))
+    fields = folder.read(folder.slide(), folder.geojson([*corners, area(200, 200, 700, 400)]), no_cells=True)
     assert [box.width * box.height for box in (read_boxes[0], read_boxes[-1])] == [(60 + 32) * (50 + 32)] * 2
     assert len(fields) == 2 + 3
     assert max(max(box.width, box.height) for box in read_boxes) <= 164
@@ -264,7 +204,7 @@ def test_qupaths_bounds_move_its_marks_but_not_a_tables(folder: Folder, monkeypa
     in_bounds = [(x - 60, y - 80, name) for x, y, name in CELLS]
     features = [area(100 - 60, 200 - 80, 400 - 60, 400 - 80), *dots(in_bounds[:1])]
     (folder.path / "points.csv").write_text("image,x_px,y_px,label\nslide.tif,260,300,negative\n")
-    monkeypatch.setattr(laboratory, "open_slide", bounded)
+    monkeypatch.setattr(laboratory_images, "open_slide", bounded)
     (field,) = folder.read(image, [folder.geojson(features), "points.csv"])
     assert points_of(field).tolist() == [[82, 82], [112, 82]]
     assert field.rgb[82, 82, 0] > field.rgb[82, 82, 2] + 40
@@ -276,9 +216,6 @@ def test_every_slide_comes_to_the_networks_pixel_size(folder: Folder, mpp: float
     assert field.valid.sum() == pytest.approx(300 * 200 * (mpp / 0.5) ** 2, rel=0.03)
     assert field.labels is not None
     assert ((field.rgb.min(axis=2) < 160) == (field.labels > 0))[field.valid].mean() > 0.98
-    # The item's own value wins over the file's.
-    (stated,) = folder.read("slide.tif", "drawn.geojson", mpp=0.5)
-    assert stated.valid.sum() == 300 * 200
 
 
 def test_fields_serve_augmentation(folder: Folder) -> None:
@@ -290,16 +227,16 @@ def test_fields_serve_augmentation(folder: Folder) -> None:
 
 
 def test_patients_stay_together_whatever_the_item(folder: Folder) -> None:
-    image, marks = folder.slide(), folder.geojson([area(100, 200, 400, 400), *dots()])
+    image = folder.slide()
+    areas = [area(100, 200, 240, 400), area(240, 200, 400, 400), area(600, 400, 800, 600)]
     items: list[dict[str, object]] = [
-        {"image": image, "annotation": marks, "patient": patient} for patient in ("P1", "P2", "P1")
+        {"image": image, "annotation": folder.geojson([one, *dots()], f"{number}.geojson"), "patient": patient}
+        for number, (one, patient) in enumerate(zip(areas, ("P1", "P2", "P1"), strict=True))
     ]
     fields = read_laboratory(folder.listed(*items, licence="ours, no release", tissue="skin"), 0.5)
     assert [field.group for field in fields] == ["P1", "P2", "P1"]
     assert len({field.name for field in fields}) == 3
-    listed = read_laboratory_file(folder.path / "laboratory.yaml")
-    assert (listed.licence, listed.patients) == ("ours, no release", ("P1", "P2"))
-    assert (listed.markers, listed.tissues) == (("CCR4",), ("skin",))
+    assert {(field.marker, field.tissue, field.licence) for field in fields} == {("CCR4", "skin", "ours, no release")}
 
 
 def test_what_is_mended_or_left_out_is_told(folder: Folder, caplog: pytest.LogCaptureFixture) -> None:
@@ -309,9 +246,6 @@ def test_what_is_mended_or_left_out_is_told(folder: Folder, caplog: pytest.LogCa
     assert "feature 1 (Annotated area): an outline that crosses itself was mended." in caplog.text
     assert "of 5 cells lie outside the valid areas." in caplog.text
     assert "1 cells are marked twice, less than 1 µm apart, the first at 50, 75 µm" in caplog.text
-
-
-WHERE = area(100, 200, 400, 400)
 
 
 @pytest.mark.parametrize(
@@ -370,6 +304,8 @@ def test_all_faults_of_a_list_are_named_at_once(folder: Folder) -> None:
         right | {"annotation": []},
         right | {"annotation": "notes.txt"},
         right | {"classes": None},
+        right | {"mpp_of_file_is_wrong": True},
+        right | {"no_cells": "yes"},
     ]
     with pytest.raises(SettingsError) as caught:
         read_laboratory(folder.listed(right, *wrong), 0.5)
@@ -387,6 +323,8 @@ def test_all_faults_of_a_list_are_named_at_once(folder: Folder) -> None:
         "annotation: it is empty",
         "annotation: 'notes.txt' is neither",
         "classes: GeoJSON needs a class map",
+        "mpp_of_file_is_wrong: the right value is missing; add mpp",
+        "no_cells: 'yes' is not possible",
     ]
     assert len(lines) == len(words)
     for number, (line, word) in enumerate(zip(lines, words, strict=True), start=2):
@@ -402,6 +340,7 @@ def test_all_faults_of_a_list_are_named_at_once(folder: Folder) -> None:
         ("item: [a]", "the entry 'item' is unknown"),
         ("items: [a.svs]", "item 1: it has no entries"),
         ("items: [{}]\nlicence: 3", "licence must be text"),
+        ("items: [{}]\nmpp: 352.8", r"yaml: mpp: 352\.8 is not possible"),
     ],
 )
 def test_what_is_no_list_is_refused(folder: Folder, text: str, words: str) -> None:
@@ -433,5 +372,5 @@ def test_the_examples_of_the_manual_are_read(folder: Folder) -> None:
         (folder.path / name).touch()
     (folder.path / "laboratory.yaml").write_text(listed, encoding="utf-8")
     laboratory_read = read_laboratory_file(folder.path / "laboratory.yaml")
-    assert laboratory_read.patients == ("P01", "P02", "P03")
+    assert [item.patient for item in laboratory_read.items] == ["P01", "P02", "P03"]
     assert laboratory_read.items[1].mpp == 0.25
