@@ -84,9 +84,12 @@ ARCHITECTURES: dict[str, Architecture] = {
 
 
 class Calibration(CardPart):
-    """Platt scaling of the positivity logit and where it was fitted."""
+    """Platt scaling of the positivity logit and where it was fitted.
 
-    slope: float
+    A slope of 0 or less would call the cells positive that the network takes for negative.
+    """
+
+    slope: float = Field(gt=0)
     intercept: float
     fitted_on: str
 
@@ -105,7 +108,7 @@ class Thresholds(CardPart):
     positive : float
         Least calibrated probability of a positive cell.
     uncertain : tuple of float
-        Band of ``p_positive`` within which a call is uncertain.
+        Band of ``p_positive`` within which a call is uncertain; holds ``positive``.
     """
 
     centre: float = Field(gt=0, lt=1)
@@ -119,6 +122,8 @@ class Thresholds(CardPart):
         low, high = self.uncertain
         if not 0 <= low <= high <= 1:
             raise ValueError(f"the band of uncertain calls lies within 0 to 1, got {low} to {high}")
+        if not low <= self.positive <= high:
+            raise ValueError(f"the band of uncertain calls, {low} to {high}, holds the threshold {self.positive}")
         return self
 
 

@@ -15,6 +15,7 @@ from ihc_quant.domain.measurement_error import LogCountError, MeasurementError
 from ihc_quant.domain.outcome import Scored
 from ihc_quant.domain.score import MarkerScore
 from ihc_quant.network.card import WeightsCard
+from ihc_quant.report.doubts import ACROSS_BAND, UNCERTAIN_CALLS, doubts
 from ihc_quant.scoring.calls import CallRule
 
 CD138 = MeasurementError(
@@ -72,7 +73,15 @@ def test_an_error_measured_with_other_calls_is_not_carried(folder: Path) -> None
         outcome, measurement, _ = read_slide_json(folder)
         assert errors_used(outcome, measurement) is None
         assert "called otherwise here" in score.network_error.of_percentage
-        assert (score.uncertain is None) == (rule.mode == "od")
+        assert isinstance(outcome, Scored)
+        assert outcome.sensitivity is not None
+        assert not any("uncertain" in variant.name for variant in outcome.sensitivity.others)
+        said = dict(doubts(score))
+        assert ACROSS_BAND not in said
+        if rule.mode == "od":
+            assert score.uncertain is None
+        else:
+            assert "the threshold 0.9 lies outside the band of uncertain calls, 0.4 to 0.6" in said[UNCERTAIN_CALLS]
 
 
 def test_results_of_a_card_that_states_no_error_of_counts_are_read_and_say_so(folder: Path) -> None:
