@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ihc_quant.domain.maps import CellMaps
 from ihc_quant.errors import SettingsError
 from ihc_quant.network.card import WeightsCard
-from ihc_quant.network.devices import has_gpu_driver
+from ihc_quant.network.devices import has_gpu_driver, importing
 from ihc_quant.network.precision import Precision, chosen_precision, known_precision
 from ihc_quant.network.weights import load_weights
 
@@ -79,7 +79,7 @@ def load_predictor(
     WeightsError
         Where the weights cannot be used.
     SettingsError
-        Where runtime, device and precision do not exist or do not fit together.
+        Where runtime, device and precision do not exist or do not fit together, or the library cannot be imported.
     """
     if workers < 1:
         raise ValueError(f"at least one worker is needed, got {workers}")
@@ -95,13 +95,15 @@ def load_predictor(
     loaded = load_weights(weights)
     on_gpu = device.startswith("cuda") or (device == "auto" and runtime != "openvino" and has_gpu_driver())
     if runtime == "torch" or on_gpu:
-        from ihc_quant.network.torch_predictor import TorchPredictor, usable_device
+        with importing("torch"):
+            from ihc_quant.network.torch_predictor import TorchPredictor, usable_device
 
         chosen = usable_device(device)
         if runtime == "torch" or chosen != "cpu":
             rounded = chosen_precision(precision, runtime="torch", device=chosen)
             return TorchPredictor(loaded, chosen, workers, rounded, cores)
-    from ihc_quant.network.openvino_predictor import OpenVinoPredictor
+    with importing("openvino"):
+        from ihc_quant.network.openvino_predictor import OpenVinoPredictor
 
     rounded = chosen_precision(precision, runtime="openvino", device="cpu")
     predictor = OpenVinoPredictor(loaded, workers, rounded, cores)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
@@ -160,7 +161,7 @@ def test_without_being_asked_nothing_is_rounded(card_path: Path, monkeypatch: py
 
 
 @pytest.mark.parametrize(
-    ("taught", "surroundings", "gpu", "settled"),
+    ("taught", "surroundings", "usable", "settled"),
     [
         (True, {}, False, "int8"),
         (False, {}, False, "float32"),
@@ -176,13 +177,26 @@ def test_unasked_integers_are_for_weights_that_were_taught_so_and_for_the_cpu(
     monkeypatch: pytest.MonkeyPatch,
     taught: bool,
     surroundings: dict[str, str],
-    gpu: bool,
+    usable: bool,
     settled: str,
 ) -> None:
-    monkeypatch.setattr(precision, "has_gpu_driver", lambda: gpu)
+    monkeypatch.setattr(precision, "gpu_is_usable", lambda: usable)
     monkeypatch.setattr(precision, "lies_on_steps", lambda _tensors: taught)
     assert precision.settled_precision("auto", card_path, **surroundings) == settled
     assert precision.settled_precision("bfloat16", card_path, **surroundings) == "bfloat16"
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a usable GPU here")
+def test_a_driver_without_a_usable_gpu_settles_as_the_network_is_loaded(
+    card_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("devices", "predictor"):
+        monkeypatch.setattr(f"ihc_quant.network.{module}.has_gpu_driver", lambda: True)
+    monkeypatch.setattr(precision, "lies_on_steps", lambda _tensors: True)
+    settled = precision.settled_precision("auto", card_path)
+    assert settled == "int8"
+    for wanted in (settled, "float32"):
+        assert load_predictor(card_path, precision=wanted).description.startswith("openvino ")
 
 
 def test_the_precision_is_a_part_of_the_measurement() -> None:
