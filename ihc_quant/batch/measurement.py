@@ -114,7 +114,7 @@ class WeightsUsed(SettingsPart):
             positive_threshold=card.thresholds.positive,
             uncertain=card.thresholds.uncertain,
             figures_of=card.figures_of,
-            measurement=card.measurement,
+            measurement=card.errors_by_patient(),
         )
 
     @classmethod

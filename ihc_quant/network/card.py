@@ -5,12 +5,14 @@ Reading a card imports no torch, so that commands which only list weights start 
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ihc_quant.domain.measurement_error import MeasurementError as MeasurementError
+from ihc_quant.domain.measurement_error import PatientCalls
 from ihc_quant.errors import WeightsError
 from ihc_quant.network.inverted_residuals import widths_of
 
@@ -143,6 +145,10 @@ class FoldsNetwork(CardPart):
     sha256: str
 
 
+CALLED = (("positive", "sensitivity"), ("negative", "specificity"))
+"""Each call, and the rate at which cells of it are called so, as ``metrics`` names them."""
+
+
 class WeightsCard(CardPart):
     """All that is stated of a set of weights.
 
@@ -181,6 +187,36 @@ class WeightsCard(CardPart):
     started_from: str = ""
     measurement: tuple[MeasurementError, ...] = ()
     folds: FoldsNetwork | None = None
+
+    def errors_by_patient(self) -> tuple[MeasurementError, ...]:
+        """Return ``measurement`` with the calls of each patient, where ``metrics`` has figures by group."""
+        return tuple(
+            error if error.by_patient else replace(error, by_patient=_calls_by_patient(self.metrics.get(error.source)))
+            for error in self.measurement
+        )
+
+
+def _calls_by_patient(figures: Any) -> tuple[PatientCalls, ...]:
+    """Return the calls of each group of a source's figures; nothing where they do not have all that is needed."""
+    try:
+        groups = list(figures["by_group"].values())
+        return tuple(
+            PatientCalls(
+                *(_matched_cells(group[call], group[rate]) for call, rate in CALLED),
+                *(group[rate] for _, rate in CALLED),
+            )
+            for group in groups
+        )
+    except (ArithmeticError, KeyError, TypeError, ValueError, AttributeError):
+        return ()  # metrics are free in form
+
+
+def _matched_cells(detection: dict[str, int], rate: float | None) -> int:
+    """Return of how many cells a rate is: found ones that people called so, of which ``tp`` were called alike."""
+    if rate is None:
+        return 0
+    # Where none was called alike, those found cannot be told from those missed.
+    return round(detection["tp"] / rate) if rate else max(1, detection["tp"] + detection["fn"])
 
 
 def file_sha256(path: Path) -> str:

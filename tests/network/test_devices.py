@@ -35,9 +35,7 @@ def test_the_doctor_names_a_library_that_cannot_be_imported(tmp_path: Path, libr
     assert f"pip install --force-reinstall {library}" in fault
 
 
-def test_nothing_is_scored_without_the_library_and_the_reason_is_one_sentence(
-    tmp_path: Path, tiny_slide: Path
-) -> None:
+def test_nothing_is_scored_without_the_library_and_the_reason_is_one_sentence(tmp_path: Path, tiny_slide: Path) -> None:
     asked = ("score", str(tiny_slide), "--marker", "CCR4", "--device", "cpu")
     done = with_broken("openvino", tmp_path / "broken", *asked)
     assert done.returncode == 2
@@ -47,7 +45,10 @@ def test_nothing_is_scored_without_the_library_and_the_reason_is_one_sentence(
 
 
 def test_only_what_a_library_raises_on_import_is_translated() -> None:
-    with pytest.raises(SettingsError, match=r"torch: the library cannot be imported \(OSError\)"), devices.importing("torch"):
+    with (
+        pytest.raises(SettingsError, match=r"torch: the library cannot be imported \(OSError\)"),
+        devices.importing("torch"),
+    ):
         raise OSError
     with pytest.raises(ZeroDivisionError), devices.importing("torch"):
         raise ZeroDivisionError
