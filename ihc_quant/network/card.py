@@ -145,6 +145,8 @@ class FoldsNetwork(CardPart):
     sha256: str
 
 
+OF_FOLDS = "folds"
+"""The ``kind`` that the card of a network for folds states."""
 CALLED = (("positive", "sensitivity"), ("negative", "specificity"))
 """Each call, and the rate at which cells of it are called so, as ``metrics`` names them."""
 
@@ -255,7 +257,13 @@ def read_card(path: Path) -> WeightsCard:
         Where it cannot be read or is not a card.
     """
     try:
-        return WeightsCard.model_validate(json.loads(path.read_text(encoding="utf-8")))
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(values, dict) and values.get("kind") == OF_FOLDS:
+            raise WeightsError(
+                f"{path}: this is the card of a network that tells folds and finds no cells; use weights that do, "
+                "such as default."
+            )
+        return WeightsCard.model_validate(values)
     except OSError as error:
         raise WeightsError(f"{path}: the weights' card cannot be read; check the file and its permissions.") from error
     except ValueError as error:  # not text, not JSON, or not a card: all three are ValueErrors

@@ -39,6 +39,11 @@ class MapPredictor(Protocol):
         """Runtime, device and streams, for provenance."""
         ...
 
+    @property
+    def caution(self) -> str:
+        """Sentence that must stand beside figures computed so; empty where there is none."""
+        ...
+
     def predict(self, rgb: NDArray[np.uint8]) -> CellMaps:
         """Return the maps of an image, sRGB uint8 of shape (H, W, 3) at the network's pixel size."""
         ...
@@ -83,8 +88,7 @@ def load_predictor(
     """
     if workers < 1:
         raise ValueError(f"at least one worker is needed, got {workers}")
-    if runtime not in get_args(RuntimeName):
-        raise SettingsError(f"--runtime {runtime}: unknown; use {', '.join(get_args(RuntimeName))}.")
+    known_runtime(runtime)
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
         raise SettingsError(f"--device {device}: unknown; use cpu or cuda:0.")
     if runtime == "openvino" and device not in ("auto", "cpu"):
@@ -110,6 +114,13 @@ def load_predictor(
     if image_px is not None:
         predictor.compile_for(image_px)
     return predictor
+
+
+def known_runtime(wanted: str) -> RuntimeName:
+    """Return what is wanted, or raise a ``SettingsError`` where it is no ``RuntimeName``."""
+    if wanted not in get_args(RuntimeName):
+        raise SettingsError(f"--runtime {wanted}: unknown; use {', '.join(get_args(RuntimeName))}.")
+    return wanted  # type: ignore[return-value]  # checked in the line above
 
 
 def usable_cores() -> int:

@@ -30,7 +30,7 @@ class Measured:
     def __init__(self, painted: Any) -> None:
         card: WeightsCard = painted.card
         self.card = card.model_copy(update={"measurement": (CD138,), "figures_of": "the fold models"})
-        self.description, self.predict = "measured", painted.predict
+        self.description, self.predict, self.caution = "measured", painted.predict, "Computed otherwise."
 
 
 @pytest.fixture
@@ -63,6 +63,8 @@ def test_the_cards_error_and_band_reach_the_score(folder: Path) -> None:
     assert score.uncertain.total == score.counts.total
     assert weights_flag(measurement.weights).endswith("The figures are those of the fold models.")
     assert score_at(folder, CallRule(p_threshold=0.5)) == score
+    assert measurement.made_with.cautions == ("Computed otherwise.",)
+    assert "Computed otherwise." in outcome.notes
 
 
 def test_an_error_measured_with_other_calls_is_not_carried(folder: Path) -> None:

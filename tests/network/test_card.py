@@ -167,6 +167,13 @@ def test_a_file_that_is_no_card_is_refused(tmp_path: Path, content: bytes) -> No
         read_card(path)
 
 
+def test_the_card_of_a_network_for_folds_says_what_it_is() -> None:
+    with pytest.raises(
+        WeightsError, match=r"default\.json: this is the card of a network that tells folds .* use weights"
+    ):
+        read_card(WEIGHTS_FOLDER / "folds" / "default.json")
+
+
 def test_a_flipped_byte_is_refused_with_the_file_and_the_cure(card_path: Path) -> None:
     path = card_path.with_suffix(".safetensors")
     content = bytearray(path.read_bytes())
