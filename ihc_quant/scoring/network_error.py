@@ -241,11 +241,9 @@ def effective_cells(by_patient: Sequence[tuple[int, float]]) -> float | None:
     >>> round(effective_cells([(100, 0.9), (100, 0.9)]))
     200
     """
-    cells, shares = (
-        (np.array(values, np.float64) for values in zip(*by_patient, strict=True)) if by_patient else ((), ())
-    )
-    if len(cells) < 2:
+    if len(by_patient) < 2:
         return None
+    cells, shares = np.array(by_patient, np.float64).T
     total = float(cells.sum())
     pooled = float((cells * shares).sum()) / total
     uneven = float((cells**2).sum()) / total

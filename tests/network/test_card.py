@@ -117,7 +117,13 @@ def test_the_calls_of_each_patient_are_taken_from_the_figures_by_group(card_path
     (error,) = read_card(card_path).errors_by_patient()
     assert [(each.positive_cells, each.sensitivity) for each in error.by_patient] == [(100, 0.9), (0, None), (7, 0.0)]
     assert {each.negative_cells for each in error.by_patient} == {100}
-    for metrics in ({}, {"cd138": {}}, {"cd138": 3}, {"cd138": {"by_group": {"001": {"sensitivity": 1}}}}):
+    unusable: list[dict[str, Any]] = [
+        {},
+        {"cd138": {}},
+        {"cd138": 3},
+        {"cd138": {"by_group": {"001": {"sensitivity": 1}}}},
+    ]
+    for metrics in unusable:
         card_path.write_text(json.dumps(card | {"metrics": metrics}))
         assert read_card(card_path).errors_by_patient() == read_card(card_path).measurement
 
