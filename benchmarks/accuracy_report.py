@@ -13,6 +13,9 @@ F1_BARS = {("cd138", "positive"): 0.84, ("cd138", "negative"): 0.88, ("bcdata", 
 CALIBRATED = ("cd138", "bcdata")
 """Sources with cells of either call, on which calibration has a bar."""
 
+UNTUNED = "classical, not tuned"
+"""Name of the classical pipeline where the weights learned from nothing that it could be tuned on."""
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -53,7 +56,8 @@ def tables(report: Mapping[str, Any]) -> Iterator[Table]:
 
 
 def _machines(both: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    return ((machine, both[machine]) for machine in ("network", "classical") if machine in both)
+    names = {"network": "network", "classical": "classical" if both.get("classical_tuned", True) else UNTUNED}
+    return ((name, both[machine]) for machine, name in names.items() if machine in both)
 
 
 def _detection_rows(sources: Mapping[str, Any]) -> Iterator[Row]:

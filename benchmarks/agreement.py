@@ -25,7 +25,7 @@ Figures = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ImageResult:
-    """An image and what a machine found in it; several machines may have looked at one image, each by its own."""
+    """An image and what a machine found in it."""
 
     image: LabelledImage
     found: FoundCells
@@ -81,15 +81,22 @@ def source_figures(results: Sequence[ImageResult]) -> Figures:
 
     A figure that has nothing to stand on is missing: no detection where only counts are known, no panoptic quality
     without outlines, no calibration without probabilities.
+
+    Raises
+    ------
+    ValueError
+        Where an image occurs twice: its copies would count as if they were other images.
     """
     images = [result.image for result in results]
-    figures: Figures = {"images": len({image.name for image in images}), "runs": len(results)}
+    if len({image.name for image in images}) < len(images):
+        raise ValueError("each image is judged once")
+    figures: Figures = {"images": len(images)}
     if counted := [result for result in results if result.image.count is not None]:
         return figures | {"counts": count_figures(counted)}
     detections = [result.detection() for result in results]
     figures["detection"] = detection_figures(detections, [image.name for image in images])
     groups = sorted({image.group for image in images})
-    if len(groups) < len({image.name for image in images}):
+    if len(groups) < len(images):
         figures["groups"] = {
             group: detection_figures(
                 [one for one, image in zip(detections, images, strict=True) if image.group == group]
@@ -115,14 +122,17 @@ def source_figures(results: Sequence[ImageResult]) -> Figures:
 def detection_figures(detections: Sequence[ClassDetection], names: Sequence[str] | None = None) -> Figures:
     """Return F1, precision and recall of each call, and of cells whatever their call, pooled.
 
-    With the images' ``names`` the F1s get bootstrap intervals over images.
+    With the images' ``names`` the F1s get bootstrap intervals over images. Where people marked no cell of a call there
+    is nothing to find, so it has no such figures, however many were found.
     """
     total = sum(detections, ClassDetection())
     figures: Figures = {}
     for call in ("positive", "negative", "either"):
         one: Detection = getattr(total, call)
-        figures[call] = {"f1": one.f1, "precision": one.precision, "recall": one.recall, **asdict(one)}
-        if names is not None:
+        known = one.tp + one.fn > 0
+        rates = {"f1": one.f1, "precision": one.precision, "recall": one.recall}
+        figures[call] = {name: rate if known else None for name, rate in rates.items()} | asdict(one)
+        if names is not None and known:
             counts = np.array([[part.tp, part.fp, part.fn] for part in (getattr(d, call) for d in detections)], float)
             figures[call]["f1_interval"] = bootstrap_interval(counts, names, _f1)
     return figures

@@ -7,6 +7,7 @@ from labelled_images import LabelledImage
 
 from ihc_quant.errors import SettingsError
 from ihc_quant.network.card import WeightsCard
+from ihc_quant.training.statements import INHERITED
 
 SEEN_PARTS = ("training", "validation")
 """Parts of a card's split that shaped the weights: what they learned from, and what chose their thresholds."""
@@ -16,7 +17,8 @@ def held_out(images: Sequence[LabelledImage], card: WeightsCard) -> list[Labelle
     """Return the images of one source that weights may be judged on.
 
     These are the groups that the card lists as test. Where it lists none, they are all images of a source that the
-    weights never saw, and none of one that they learned from to the last image.
+    weights never saw, and none of one that they learned from to the last image. Of a source that the weights they
+    started from learned from there are none either: their card does not say which images those were.
 
     Raises
     ------
@@ -24,16 +26,28 @@ def held_out(images: Sequence[LabelledImage], card: WeightsCard) -> list[Labelle
         Where the card lists a test group of the source that is not among the images, or as test what it also lists as
         seen.
     """
-    sources = {image.source for image in images}
-    tested = {group for group in _groups(card, "test") if group.split("/")[0] in sources}
+    if left_out_because(images, card):
+        return []
+    tested = _of(images, _groups(card, "test"))
     if not tested:
-        seen = any(group.split("/")[0] in sources for part in SEEN_PARTS for group in _groups(card, part))
-        return [] if seen else list(images)
+        return list(images)
     if unknown := tested - {image.key for image in images}:
         raise SettingsError(f"{card.name}: its card tests on {min(unknown)}, which is not among the images here.")
     chosen = [image for image in images if image.key in tested]
     require_unseen((image.key for image in chosen), card)
     return chosen
+
+
+def left_out_because(images: Sequence[LabelledImage], card: WeightsCard) -> str:
+    """Return why weights may be judged on no image of a source, as a clause; empty where they may on some."""
+    if not images:
+        return "no images are there"
+    if inherited := {image.source for image in images} & _inherited(card):
+        return f"{card.name} started from weights that learned from {min(inherited)}: not judged; use others"
+    seen = any(_of(images, _groups(card, part)) for part in SEEN_PARTS)
+    if seen and not _of(images, _groups(card, "test")):
+        return f"{card.name} learned from it to the last image: not judged; use --folds with the cards of its folds"
+    return ""
 
 
 def trained_on(images: Sequence[LabelledImage], card: WeightsCard) -> list[LabelledImage]:
@@ -54,9 +68,16 @@ def require_unseen(keys: Iterable[str], card: WeightsCard) -> None:
     Raises
     ------
     SettingsError
-        Where the card lists one of the groups among what the weights learned from or what chose their thresholds.
+        Where the card lists one of the groups among what the weights learned from or what chose their thresholds, or
+        its source among what the weights they started from learned from.
     """
     judging = set(keys)
+    inherited = _inherited(card)
+    if shared := {key for key in judging if key.split("/")[0] in inherited}:
+        raise SettingsError(
+            f"{card.name}: the weights that these started from learned from the set of {min(shared)}, which cannot "
+            "judge them; judge on another set."
+        )
     for part in SEEN_PARTS:
         if shared := _groups(card, part) & judging:
             raise SettingsError(
@@ -68,6 +89,17 @@ def saw_file(name: str, card: WeightsCard) -> bool:
     """Return whether a picture or slide, by its name without folder, shaped the weights in any source."""
     stem = _plain(PurePath(name).name)
     return any(group.split("/", 1)[-1] == stem for part in SEEN_PARTS for group in _groups(card, part))
+
+
+def _inherited(card: WeightsCard) -> set[str]:
+    """Return the sources that the weights learned from which these started from."""
+    return {source.name for source in card.sources if INHERITED in source.role}
+
+
+def _of(images: Sequence[LabelledImage], groups: set[str]) -> set[str]:
+    """Return the groups that are of the images' sources."""
+    sources = {image.source for image in images}
+    return {group for group in groups if group.split("/")[0] in sources}
 
 
 def _groups(card: WeightsCard, part: str) -> set[str]:

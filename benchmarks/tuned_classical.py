@@ -2,13 +2,14 @@
 
 Steps: unmix, smooth, threshold, distance transform, watershed, region properties, a cut of mean DAB density. Unlike the
 frozen ``classical.py``, which is the yardstick of speed, this one is free to be as good as its knobs allow. A random
-search over whole pipelines finds the best mean F1 of positive and negative cells, each source weighing the same.
+search over whole pipelines, then one in steps from the best of them, finds the best mean F1 of positive and negative
+cells, each source weighing the same. An optimum on the edge of the search is told: beyond it may lie a better one.
 """
 
 # mypy: allow-untyped-calls
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from agreement import ImageResult
@@ -32,16 +33,28 @@ from ihc_quant.training.sources import centroids
 PIXEL_UM = 0.5
 MOST_IMAGES = 16
 """Training images that are searched on, evenly over the sources and within each."""
-CANDIDATES = 80
-"""Pipelines that are tried."""
-FINALISTS = 5
+CANDIDATES = 120
+"""Pipelines that are drawn and tried."""
+STEPS = 60
+"""Most pipelines that are tried beyond, each one step of one knob from the best so far."""
+FINALISTS = 10
 """Of these, those that find cells best whatever their call; only they are tried with every cut of DAB."""
 DAB_CUTS = np.round(np.arange(0.06, 0.63, 0.04), 2)
 SEED = 0
 
 Threshold = Literal["otsu", "fixed", "local"]
+LEVEL_STEPS = 12
+"""Steps of the level between the ends of its range."""
 LEVELS: dict[Threshold, tuple[float, float]] = {"otsu": (0.6, 1.2), "fixed": (0.06, 0.3), "local": (0.0, 0.12)}
 """Range from which the level of each kind of threshold is drawn."""
+GRID: dict[str, tuple[float, ...]] = {
+    "dab_weight": (0.0, 0.25, 0.5, 0.75, 1.0, 1.25),
+    "smooth_um": (0.25, 0.5, 0.75, 1.0, 1.5, 2.0),
+    "background_um": (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 10.0, 15.0, 25.0),
+    "peak_distance_um": (1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0),
+    "least_area_um2": (3.0, 5.0, 8.0, 10.0, 12.0, 18.0, 25.0),
+}
+"""Values of the other knobs that are tried, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,8 +185,7 @@ def tune(images: Mapping[str, Sequence[LabelledImage]]) -> tuple[ClassicalKnobs,
     if not chosen:
         raise ValueError("there are no training images to tune on")
     pixels = [network_pixels(image) for image in chosen]
-    tried = [(_either_score(chosen, pixels, knobs), knobs) for knobs in candidates()]
-    tried.sort(key=lambda pair: -pair[0])
+    tried = _searched(lambda knobs: _either_score(chosen, pixels, knobs))
     best, best_score = tried[0][1], -1.0
     for _, knobs in tried[:FINALISTS]:
         for ring_um in (0.0, 2.0):
@@ -183,24 +195,72 @@ def tune(images: Mapping[str, Sequence[LabelledImage]]) -> tuple[ClassicalKnobs,
     return best, best_score
 
 
+def _searched(score_of: Callable[[ClassicalKnobs], float]) -> list[tuple[float, ClassicalKnobs]]:
+    """Return the pipelines that were tried with their scores, best first: drawn ones, then neighbours of the best."""
+    scores = {knobs: score_of(knobs) for knobs in candidates()}
+    for _ in range(STEPS):
+        best = max(scores, key=scores.__getitem__)
+        untried = [knobs for knobs in neighbours(best) if knobs not in scores]
+        if not untried:
+            break
+        scores[untried[0]] = score_of(untried[0])
+    return sorted(((score, knobs) for knobs, score in scores.items()), key=lambda pair: -pair[0])
+
+
+def neighbours(knobs: ClassicalKnobs) -> list[ClassicalKnobs]:
+    """Return the pipelines that differ in one step of one knob and do not compute the same."""
+    low, high = LEVELS[knobs.threshold]
+    step = (high - low) / LEVEL_STEPS
+    levels = [float(np.round(level, 3)) for level in (knobs.level - step, knobs.level + step)]
+    found = [replace(knobs, level=level) for level in levels if low <= level <= high]
+    for name in _used(knobs):
+        values = GRID[name]
+        place = min(range(len(values)), key=lambda i: abs(values[i] - getattr(knobs, name)))
+        steps: list[dict[str, Any]] = [{name: values[i]} for i in (place - 1, place + 1) if 0 <= i < len(values)]
+        found += [replace(knobs, **step) for step in steps]
+    return found
+
+
+def on_edge(knobs: ClassicalKnobs) -> tuple[str, ...]:
+    """Return the knobs whose value is the least or the greatest that is searched.
+
+    Examples
+    --------
+    >>> on_edge(ClassicalKnobs(threshold="local", level=0.02, background_um=1.0, peak_distance_um=1.0))
+    ('background_um', 'peak_distance_um')
+    """
+    low, high = LEVELS[knobs.threshold]
+    step = (high - low) / LEVEL_STEPS
+    # Beyond 0 there is nothing: 0 is the end of the knob, not of the search.
+    edges = [name for name in _used(knobs) if getattr(knobs, name) in {GRID[name][0], GRID[name][-1]} - {0.0}]
+    edges += ["level"] if not low + step / 2 <= knobs.level <= high - step / 2 else []
+    return (*edges, *(["dab_cut"] if knobs.dab_cut in (DAB_CUTS[0], DAB_CUTS[-1]) else []))
+
+
+def _used(knobs: ClassicalKnobs) -> list[str]:
+    """Return the knobs of the grid that make a difference: only a local threshold has surroundings."""
+    return [name for name in GRID if name != "background_um" or knobs.threshold == "local"]
+
+
 def candidates() -> list[ClassicalKnobs]:
-    """Return the pipelines that are tried, the default one first; the same each time."""
+    """Return the pipelines that are drawn, the default one first; the same each time."""
     rng = np.random.default_rng(SEED)
     drawn, kinds = [ClassicalKnobs()], tuple(LEVELS)
     for _ in range(CANDIDATES - 1):
         kind = kinds[int(rng.integers(len(kinds)))]
         drawn.append(
             ClassicalKnobs(
-                dab_weight=float(rng.choice([0.25, 0.5, 0.75, 1.0])),
-                smooth_um=float(rng.choice([0.5, 0.75, 1.0, 1.5])),
                 threshold=kind,
                 level=float(np.round(rng.uniform(*LEVELS[kind]), 3)),
-                background_um=float(rng.choice([10.0, 15.0, 25.0])),
-                peak_distance_um=float(rng.choice([2.0, 2.5, 3.0, 3.5, 4.0])),
-                least_area_um2=float(rng.choice([8.0, 12.0, 18.0, 25.0])),
+                **{name: float(rng.choice(values)) for name, values in GRID.items()},
             )
         )
     return drawn
+
+
+def search() -> str:
+    """Return what is searched and how far: what was found by another search is another pipeline."""
+    return repr((CANDIDATES, STEPS, FINALISTS, LEVELS, LEVEL_STEPS, GRID, DAB_CUTS.tolist(), MOST_IMAGES))
 
 
 def evenly(items: Sequence[LabelledImage], most: int) -> list[LabelledImage]:

@@ -50,6 +50,7 @@ class PaintedPredictor:
             }
         )  # fmt: skip
         self.description = "painted"
+        self.caution = ""
 
     def predict(self, rgb: NDArray[np.uint8]) -> CellMaps:
         values: NDArray[np.float32] = rgb.astype(np.float32)

@@ -257,6 +257,7 @@ def _notes(measurement: Measurement, parts: SectionParts, fragment_count: int) -
         yield PROPOSED_NOTE
     if measurement.quality is not None:
         yield from quality_notes(measurement.quality)
+    yield from measurement.made_with.cautions
 
 
 def _save_for_page(

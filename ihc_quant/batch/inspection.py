@@ -10,7 +10,7 @@ from ihc_quant.batch.settings import MeasureSettings
 from ihc_quant.batch.slide_job import require_fine_enough
 from ihc_quant.batch.slide_overview import find_slide_tissue
 from ihc_quant.domain.geometry import Mpp
-from ihc_quant.errors import CalibrationMissing, IhcQuantError
+from ihc_quant.errors import CalibrationMissing, SettingsError, WeightsError
 from ihc_quant.network.card import WEIGHTS_FOLDER
 from ihc_quant.network.devices import gpu_names, openvino_devices
 from ihc_quant.network.precision import settled_precision
@@ -66,8 +66,11 @@ def examine_installation() -> dict[str, Any]:
         try:
             predictor = load_predictor(card, workers=1, precision=settled_precision("auto", card))
             states[card.stem] = f"whole, runs in {predictor.description}"
-        except IhcQuantError as error:
+        except WeightsError as error:
             states[card.stem] = "damaged"
+            faults.append(str(error))
+        except SettingsError as error:
+            states[card.stem] = "cannot run here"
             faults.append(str(error))
     if not states:
         faults.append("no weights are there; get the weights folder again")
@@ -75,13 +78,20 @@ def examine_installation() -> dict[str, Any]:
         name: bool(getattr(imagecodecs, name.upper()).available) for name in ("jpeg8", "jpeg2k", "lzw", "zstd", "webp")
     }
     faults += [f"the codec {name} is missing; install imagecodecs again" for name, there in codecs.items() if not there]
+    devices: dict[str, list[str]] = {}
+    for kind, found in (("gpus", gpu_names), ("openvino", openvino_devices)):
+        try:
+            devices[kind] = found()
+        except SettingsError as error:
+            devices[kind] = []
+            faults.append(str(error))
     return {
         "ihc_quant": __version__,
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "libraries": library_versions(),
         "codecs": codecs,
-        "devices": {"gpus": gpu_names(), "openvino": openvino_devices()},
+        "devices": devices,
         "weights": states,
-        "faults": faults,
+        "faults": list(dict.fromkeys(faults)),
     }

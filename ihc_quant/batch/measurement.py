@@ -114,7 +114,7 @@ class WeightsUsed(SettingsPart):
             positive_threshold=card.thresholds.positive,
             uncertain=card.thresholds.uncertain,
             figures_of=card.figures_of,
-            measurement=card.measurement,
+            measurement=card.errors_by_patient(),
         )
 
     @classmethod
@@ -139,15 +139,17 @@ class MadeWith(SettingsPart):
     libraries: dict[str, str]
     platform: str
     runtime: str
+    cautions: tuple[str, ...] = ()
 
     @classmethod
-    def here(cls, runtime: str) -> "MadeWith":
-        """Return what this process runs."""
+    def here(cls, runtime: str, caution: str = "") -> "MadeWith":
+        """Return what this process runs, and what must be said of figures made so."""
         return cls(
             software=f"ihc_quant {__version__}",
             libraries=library_versions(),
             platform=f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
             runtime=runtime,
+            cautions=(caution,) if caution else (),
         )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +15,8 @@ from ihc_quant.batch.tile_stream import TileResult
 from ihc_quant.domain.geometry import Grid, Size
 from ihc_quant.domain.quality import CAUSE_WORDS, Cause, ControlProposal, QualityFindings
 from ihc_quant.domain.stain import StainMatrix
-from ihc_quant.network.card import WeightsCard
-from ihc_quant.network.fold_network import FoldNetwork, load_fold_network
+from ihc_quant.network.card import FoldsNetwork, WeightsCard
+from ihc_quant.network.devices import importing
 from ihc_quant.scoring.section_places import place_tissue
 from ihc_quant.stain.estimate import SlideColours
 from ihc_quant.tissue.control import propose_control
@@ -24,6 +25,9 @@ from ihc_quant.tissue.map import TissueMap
 from ihc_quant.tissue.quality import find_causes, summarise
 from ihc_quant.tissue.quality_settings import QualitySettings
 from ihc_quant.tissue.tile_measures import MeasureRaster
+
+if TYPE_CHECKING:
+    from ihc_quant.network.fold_network import FoldNetwork
 
 RULES = "rules"
 """What tells folds where the weights name no network."""
@@ -71,6 +75,13 @@ class QualityUsed(SettingsPart):
         return self.found.thresholds.excluded if self.found.excludes else ()
 
 
+def load_fold_network(stated: FoldsNetwork, cores: int) -> "FoldNetwork":
+    """Return the network that tells folds; OpenVINO is imported only where a card names one."""
+    with importing("openvino"):
+        from ihc_quant.network import fold_network
+    return fold_network.load_fold_network(stated, cores)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class QualityCheck:
     """Quality control of one slide while its tiles come in, in any order."""
@@ -79,7 +90,7 @@ class QualityCheck:
     excludes: bool
     raster: MeasureRaster
     pixel_um: float
-    folds: FoldNetwork | None
+    folds: "FoldNetwork | None"
     planes: PlaneRaster
     folds_by: str
 
@@ -105,6 +116,8 @@ class QualityCheck:
         ------
         WeightsError
             Where that network cannot be used.
+        SettingsError
+            Where OpenVINO, which runs it, cannot be imported.
         """
         if measure.quality == "off":
             return None

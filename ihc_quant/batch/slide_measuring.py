@@ -156,7 +156,7 @@ def measure_slide(
         overview_um=tissue.grid.pixel_um,
         tile_px=plan.tile_px,
         margin_px=plan.margin_px,
-        made_with=MadeWith.here(predictor.description),
+        made_with=MadeWith.here(predictor.description, predictor.caution),
         cells=writer.rows,
         examples=examples,
         fragments=task.fragments,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ihc_quant.cli.console import note
 from ihc_quant.domain.geometry import Mpp
 from ihc_quant.domain.stain import CHROMOGENS, MARKERS, NO_CHROMOGEN, SCORED_CHROMOGENS, UNSTAINED_MARKER, SectionStain
 from ihc_quant.errors import SettingsError
@@ -175,12 +176,13 @@ def measure_settings(
     from pydantic import ValidationError
 
     from ihc_quant.batch.settings import MeasureSettings, known_quality_mode
-    from ihc_quant.network.precision import settled_precision
+    from ihc_quant.network.precision import caution_of, settled_precision
+    from ihc_quant.network.weights import load_weights
 
     mode = known_quality_mode(quality)
     exactness = settled_precision(precision, weights, runtime=runtime, device=device)
     try:
-        return MeasureSettings(
+        settings = MeasureSettings(
             weights=weights,
             tile_px=tile,
             margin_px=margin,
@@ -192,6 +194,10 @@ def measure_settings(
         raise SettingsError(
             f"{told(error)}; --tile is 64 to 8192 pixels, --margin 32 to 512, both multiples of 16."
         ) from error
+    # What ``auto`` chose needs no word.
+    if precision == "int8" and (caution := caution_of(exactness, load_weights(weights))):
+        note(f"caution: {caution}")
+    return settings
 
 
 def execution_settings(runtime: str, device: str, workers: int | None) -> "ExecutionSettings":
@@ -205,7 +211,9 @@ def execution_settings(runtime: str, device: str, workers: int | None) -> "Execu
     from pydantic import ValidationError
 
     from ihc_quant.batch.settings import ExecutionSettings
+    from ihc_quant.network.predictor import known_runtime
 
+    known_runtime(runtime)
     try:
         values = {"runtime": runtime, "device": device} | ({} if workers is None else {"workers": workers})
         return ExecutionSettings.model_validate(values)

@@ -41,6 +41,28 @@ class LogCountError:
 
 
 @dataclass(frozen=True, slots=True)
+class PatientCalls:
+    """How cells of one patient were called, of those that people marked and the network found.
+
+    Attributes
+    ----------
+    positive_cells, negative_cells : int
+        By people's marks.
+    sensitivity, specificity : float or None
+        Share of them that the network called as people did; None without such cells.
+    """
+
+    positive_cells: int
+    negative_cells: int
+    sensitivity: float | None
+    specificity: float | None
+
+    def __post_init__(self) -> None:
+        for cells, share in ((self.positive_cells, self.sensitivity), (self.negative_cells, self.specificity)):
+            require_share(cells, share)
+
+
+@dataclass(frozen=True, slots=True)
 class MeasurementError:
     """Error of the positive percentage, of single calls and of the number of cells on the images of one source.
 
@@ -67,6 +89,8 @@ class MeasurementError:
     positive_count, cell_count : LogCountError or None
         Error of the number of positive cells, and of all cells; None where no image holds enough of them, and in cards
         that were written before it was measured.
+    by_patient : tuple of PatientCalls
+        The calls of each patient; empty where they are not known by patient.
     """
 
     source: str
@@ -83,6 +107,7 @@ class MeasurementError:
     specificity: float | None
     positive_count: LogCountError | None = None
     cell_count: LogCountError | None = None
+    by_patient: tuple[PatientCalls, ...] = ()
 
     def __post_init__(self) -> None:
         if not 1 <= self.patients <= self.images:
@@ -90,7 +115,12 @@ class MeasurementError:
         if not abs(self.bias_points) <= 100 or not 0 <= self.sd_points <= 100:
             raise ValueError(f"no percentage is off by {self.bias_points} ± {self.sd_points} points")
         for cells, share in ((self.positive_cells, self.sensitivity), (self.negative_cells, self.specificity)):
-            if cells < 0 or (share is None) != (cells == 0):
-                raise ValueError(f"{cells} cells make no share of {share}")
-            if share is not None and not 0 <= share <= 1:
-                raise ValueError(f"a share lies between 0 and 1, got {share}")
+            require_share(cells, share)
+
+
+def require_share(cells: int, share: float | None) -> None:
+    """Raise ``ValueError`` where a share is none of so many cells."""
+    if cells < 0 or (share is None) != (cells == 0):
+        raise ValueError(f"{cells} cells make no share of {share}")
+    if share is not None and not 0 <= share <= 1:
+        raise ValueError(f"a share lies between 0 and 1, got {share}")

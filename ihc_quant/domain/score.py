@@ -110,7 +110,7 @@ class UncertainCalls:
     cells, total : int
         Cells in the band, of all cells.
     share : Estimate
-        ``cells`` over ``total``.
+        ``cells`` over ``total``; none, with the reason, where the calls were made with a threshold outside of the band.
     fraction_if_negative, fraction_if_positive : Estimate
         The positive fraction if all of them were called negative, or positive; cells below the band are negative and
         cells above it positive.

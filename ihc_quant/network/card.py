@@ -5,12 +5,14 @@ Reading a card imports no torch, so that commands which only list weights start 
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ihc_quant.domain.measurement_error import MeasurementError as MeasurementError
+from ihc_quant.domain.measurement_error import PatientCalls
 from ihc_quant.errors import WeightsError
 from ihc_quant.network.inverted_residuals import widths_of
 
@@ -84,9 +86,12 @@ ARCHITECTURES: dict[str, Architecture] = {
 
 
 class Calibration(CardPart):
-    """Platt scaling of the positivity logit and where it was fitted."""
+    """Platt scaling of the positivity logit and where it was fitted.
 
-    slope: float
+    A slope of 0 or less would call the cells positive that the network takes for negative.
+    """
+
+    slope: float = Field(gt=0)
     intercept: float
     fitted_on: str
 
@@ -105,7 +110,7 @@ class Thresholds(CardPart):
     positive : float
         Least calibrated probability of a positive cell.
     uncertain : tuple of float
-        Band of ``p_positive`` within which a call is uncertain.
+        Band of ``p_positive`` within which a call is uncertain; holds ``positive``.
     """
 
     centre: float = Field(gt=0, lt=1)
@@ -119,6 +124,8 @@ class Thresholds(CardPart):
         low, high = self.uncertain
         if not 0 <= low <= high <= 1:
             raise ValueError(f"the band of uncertain calls lies within 0 to 1, got {low} to {high}")
+        if not low <= self.positive <= high:
+            raise ValueError(f"the band of uncertain calls, {low} to {high}, holds the threshold {self.positive}")
         return self
 
 
@@ -148,6 +155,12 @@ class FoldsNetwork(CardPart):
 
     name: str = Field(pattern=r"^[a-z0-9-]+$")
     sha256: str
+
+
+OF_FOLDS = "folds"
+"""The ``kind`` that the card of a network for folds states."""
+CALLED = (("positive", "sensitivity"), ("negative", "specificity"))
+"""Each call, and the rate at which cells of it are called so, as ``metrics`` names them."""
 
 
 class WeightsCard(CardPart):
@@ -189,6 +202,36 @@ class WeightsCard(CardPart):
     measurement: tuple[MeasurementError, ...] = ()
     folds: FoldsNetwork | None = None
 
+    def errors_by_patient(self) -> tuple[MeasurementError, ...]:
+        """Return ``measurement`` with the calls of each patient, where ``metrics`` has figures by group."""
+        return tuple(
+            error if error.by_patient else replace(error, by_patient=_calls_by_patient(self.metrics.get(error.source)))
+            for error in self.measurement
+        )
+
+
+def _calls_by_patient(figures: Any) -> tuple[PatientCalls, ...]:
+    """Return the calls of each group of a source's figures; nothing where they do not have all that is needed."""
+    try:
+        groups = list(figures["by_group"].values())
+        return tuple(
+            PatientCalls(
+                *(_matched_cells(group[call], group[rate]) for call, rate in CALLED),
+                *(group[rate] for _, rate in CALLED),
+            )
+            for group in groups
+        )
+    except (ArithmeticError, KeyError, TypeError, ValueError, AttributeError):
+        return ()  # metrics are free in form
+
+
+def _matched_cells(detection: dict[str, int], rate: float | None) -> int:
+    """Return of how many cells a rate is: found ones that people called so, of which ``tp`` were called alike."""
+    if rate is None:
+        return 0
+    # Where none was called alike, those found cannot be told from those missed.
+    return round(detection["tp"] / rate) if rate else max(1, detection["tp"] + detection["fn"])
+
 
 def file_sha256(path: Path) -> str:
     """Return the SHA-256 of a file, in hexadecimal."""
@@ -226,7 +269,13 @@ def read_card(path: Path) -> WeightsCard:
         Where it cannot be read or is not a card.
     """
     try:
-        return WeightsCard.model_validate(json.loads(path.read_text(encoding="utf-8")))
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(values, dict) and values.get("kind") == OF_FOLDS:
+            raise WeightsError(
+                f"{path}: this is the card of a network that tells folds and finds no cells; use weights that do, "
+                "such as default."
+            )
+        return WeightsCard.model_validate(values)
     except OSError as error:
         raise WeightsError(f"{path}: the weights' card cannot be read; check the file and its permissions.") from error
     except ValueError as error:  # not text, not JSON, or not a card: all three are ValueErrors

@@ -13,7 +13,7 @@ from ihc_quant.domain.maps import CellMaps
 from ihc_quant.errors import WeightsError
 from ihc_quant.network.folding import fold_pixels, folded_shape, unfold_maps
 from ihc_quant.network.openvino_graph import build_graph
-from ihc_quant.network.precision import Precision
+from ihc_quant.network.precision import Precision, caution_of
 from ihc_quant.network.predictor import cpu_name, usable_cores
 from ihc_quant.network.weights import Weights
 
@@ -56,6 +56,7 @@ class OpenVinoPredictor:
             # The default would round to bfloat16 where the processor can, and figures would differ between machines.
             hint.inference_precision(): openvino.Type.bf16 if precision == "bfloat16" else openvino.Type.f32,
         }
+        self.caution = caution_of(precision, weights)
         self._compiled: dict[tuple[int, ...], Any] = {}
         self._requests = threading.local()
         self._lock = threading.Lock()

@@ -9,12 +9,17 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from ihc_quant.errors import SettingsError
-from ihc_quant.network.devices import cpu_has_bfloat16, has_gpu_driver
+from ihc_quant.network.devices import cpu_has_bfloat16, gpu_is_usable
 from ihc_quant.network.quantisation import lies_on_steps
-from ihc_quant.network.weights import load_weights
+from ihc_quant.network.weights import Weights, load_weights
 
 Precision = Literal["float32", "bfloat16", "int8"]
 """How the network computes."""
+UNTAUGHT = (
+    "The network computed in int8 with weights that were not taught to be held in integers: cells and calls differ "
+    "from those that the weights were tested with, by how much was not measured; use --precision auto."
+)
+"""Stands beside the figures of such weights."""
 AUTO = "auto"
 """Asks for the fastest that is as good as float32; see ``settled_precision``."""
 
@@ -37,16 +42,23 @@ def settled_precision(wanted: str, weights: str | Path, *, runtime: str = "auto"
     Raises
     ------
     SettingsError
-        Where it is unknown.
+        Where it is unknown, or PyTorch cannot be imported where a GPU may be.
     WeightsError
         Where the weights cannot be used.
     """
     if wanted != AUTO:
         return known_precision(wanted)
-    on_gpu = device.startswith("cuda") or (device == "auto" and runtime == "auto" and has_gpu_driver())
-    if runtime == "torch" or on_gpu:
+    if runtime == "torch" or device.startswith("cuda"):
+        return "float32"
+    # A driver alone is no GPU: without a usable one ``load_predictor`` computes on the CPU.
+    if device == "auto" and runtime == "auto" and gpu_is_usable():
         return "float32"
     return "int8" if lies_on_steps(load_weights(weights).floats()) else "float32"
+
+
+def caution_of(precision: Precision, weights: Weights) -> str:
+    """Return what must stand beside figures of weights that compute so; empty where nothing must."""
+    return UNTAUGHT if precision == "int8" and not lies_on_steps(weights.floats()) else ""
 
 
 def chosen_precision(wanted: str, *, runtime: str, device: str) -> Precision:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ihc_quant.domain.maps import CellMaps
 from ihc_quant.errors import SettingsError
 from ihc_quant.network.card import WeightsCard
-from ihc_quant.network.devices import has_gpu_driver
+from ihc_quant.network.devices import has_gpu_driver, importing
 from ihc_quant.network.precision import Precision, chosen_precision, known_precision
 from ihc_quant.network.weights import load_weights
 
@@ -37,6 +37,11 @@ class MapPredictor(Protocol):
     @property
     def description(self) -> str:
         """Runtime, device and streams, for provenance."""
+        ...
+
+    @property
+    def caution(self) -> str:
+        """Sentence that must stand beside figures computed so; empty where there is none."""
         ...
 
     def predict(self, rgb: NDArray[np.uint8]) -> CellMaps:
@@ -79,12 +84,11 @@ def load_predictor(
     WeightsError
         Where the weights cannot be used.
     SettingsError
-        Where runtime, device and precision do not exist or do not fit together.
+        Where runtime, device and precision do not exist or do not fit together, or the library cannot be imported.
     """
     if workers < 1:
         raise ValueError(f"at least one worker is needed, got {workers}")
-    if runtime not in get_args(RuntimeName):
-        raise SettingsError(f"--runtime {runtime}: unknown; use {', '.join(get_args(RuntimeName))}.")
+    known_runtime(runtime)
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
         raise SettingsError(f"--device {device}: unknown; use cpu or cuda:0.")
     if runtime == "openvino" and device not in ("auto", "cpu"):
@@ -95,19 +99,28 @@ def load_predictor(
     loaded = load_weights(weights)
     on_gpu = device.startswith("cuda") or (device == "auto" and runtime != "openvino" and has_gpu_driver())
     if runtime == "torch" or on_gpu:
-        from ihc_quant.network.torch_predictor import TorchPredictor, usable_device
+        with importing("torch"):
+            from ihc_quant.network.torch_predictor import TorchPredictor, usable_device
 
         chosen = usable_device(device)
         if runtime == "torch" or chosen != "cpu":
             rounded = chosen_precision(precision, runtime="torch", device=chosen)
             return TorchPredictor(loaded, chosen, workers, rounded, cores)
-    from ihc_quant.network.openvino_predictor import OpenVinoPredictor
+    with importing("openvino"):
+        from ihc_quant.network.openvino_predictor import OpenVinoPredictor
 
     rounded = chosen_precision(precision, runtime="openvino", device="cpu")
     predictor = OpenVinoPredictor(loaded, workers, rounded, cores)
     if image_px is not None:
         predictor.compile_for(image_px)
     return predictor
+
+
+def known_runtime(wanted: str) -> RuntimeName:
+    """Return what is wanted, or raise a ``SettingsError`` where it is no ``RuntimeName``."""
+    if wanted not in get_args(RuntimeName):
+        raise SettingsError(f"--runtime {wanted}: unknown; use {', '.join(get_args(RuntimeName))}.")
+    return wanted  # type: ignore[return-value]  # checked in the line above
 
 
 def usable_cores() -> int:

@@ -57,6 +57,7 @@ class TorchPredictor:
             raise ValueError("PyTorch does not compute this network in int8")
         packed = PackedNetwork(network, self.card.calibration, getattr(torch, precision))
         self._model = packed.eval().to(self._device).to(memory_format=torch.channels_last)
+        self.caution = ""
         threads = max(1, (cores or usable_cores()) // workers)
         if self._device.type == "cpu":
             torch.set_num_threads(threads)

@@ -15,7 +15,7 @@ def doubts(score: MarkerScore) -> list[tuple[str, str]]:
         (UNCERTAIN_CALLS, _share(score.uncertain) if score.uncertain else NOT_BY_NETWORK),
         *((f"{figure}, {OWN_ERROR}", said) for figure, said in score.network_error.by_figure),
     ]
-    if score.uncertain is not None and score.uncertain.total:
+    if score.uncertain is not None and score.uncertain.share.value is not None:
         lines.insert(1, (ACROSS_BAND, _across(score.uncertain)))
     if score.network_error.corrected:
         lines.append(("corrected for miscalls", _corrected(score.network_error)))

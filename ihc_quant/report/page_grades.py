@@ -18,12 +18,13 @@ GRADES_SAID = (
     "1+, 2+ and 3+ are not validated, and how far grades are off was not measured: their wider limits are unreliable."
 )
 FIGURES_OF_ERROR: tuple[str, ...] = (
-    "percent positive, corrected value, bounds on co-expression, schemes",
+    "percent positive, 1+, 2+ and 3+, H-score, bounds on co-expression, schemes; sensitivity and specificity alone: "
+    "corrected value, and again density, hot spot, density ratios",
     "density, hot spot, density ratios",
-    "all cells per mm²",
+    "all cells per mm²; with sensitivity and specificity again density, hot spot, density ratios",
     "1+, 2+ and 3+, H-score",
 )
-"""What each error of ``NetworkError.by_figure`` goes into."""
+"""What each error of ``NetworkError.by_figure`` goes into. A density is seen in two ways, and the wider end counts."""
 ERRORS_SAID = "Each error, the figures whose interval “sampling + measurement” holds it, and what it was measured on."
 
 

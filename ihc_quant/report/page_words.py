@@ -21,7 +21,8 @@ METHOD: tuple[str, ...] = (
     "A call is uncertain where the probability lies in the band that the weights’ card names. The two percentages "
     "across the band are those with the threshold at its upper and at its lower end.",
     "The Rogan–Gladen value is what the percentage would be if cells were miscalled as often as on the image set "
-    "named. It is a sensitivity figure, not a result, and knows nothing of cells that were not found.",
+    "named. It is a sensitivity figure, not a result, and knows nothing of cells that were not found, nor of what was "
+    "found and is no cell. Its interval allows for how the patients of that set differ, where the weights’ card tells.",
     "A region that is “drawn” was drawn or confirmed by a person. One that is “proposed, not reviewed” was found by "
     "the software from the density of small round nuclei and serves no scheme.",
     "The heat maps show positive cells smoothed over 100 µm, divided by the tissue area smoothed alike.",

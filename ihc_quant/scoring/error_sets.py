@@ -74,6 +74,11 @@ class KnownError:
     aside: str = ""
 
     @property
+    def elsewhere(self) -> str:
+        """For what no set is validated, as a note; empty where a set is of the marker itself."""
+        return self.doubt.removeprefix("; ") if self.doubt.startswith(NOT_VALIDATED) else ""
+
+    @property
     def note(self) -> str:
         """Why the error may not hold here, as an interval notes it."""
         return f"measured on {places_of([error for error, _ in self.drawn])}{self.doubt}" if self.doubt else ""

@@ -10,7 +10,10 @@ they are not added: each gives an interval, and the wider end counts on either s
   in points, and was measured at the percentages of those images.
 - **Cells.** Sensitivity and specificity are drawn from Beta(hits + ½, misses + ½) and the percentage is corrected by
   them (Rogan and Gladen 1978, 10.1093/oxfordjournals.aje.a112510). That follows the percentage of the slide, where the
-  first cannot: missed positives weigh more the more there are. It knows nothing of cells that were not found.
+  first cannot: missed positives weigh more the more there are. Hits and misses are those of as many cells as say the
+  same of one more patient (``effective_cells``), where the card has figures by patient; elsewhere cells are taken as
+  independent, and what rests on that alone is marked. It knows nothing of cells that were not found, nor of found ones
+  that are none.
 
 Sampling is drawn from a two-piece normal distribution with the limits of the widest sampling interval. Which image sets
 speak stands in ``ihc_quant.scoring.error_sets``; the interval reaches over all of them, an error as large as in the
@@ -21,7 +24,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
+from scipy.special import ndtri, stdtrit
 
 from ihc_quant.domain.measurement_error import MeasurementError
 from ihc_quant.domain.score import UNKNOWN_ERROR, CorrectedFraction, Estimate, Interval, NetworkError
@@ -38,6 +41,9 @@ OTHER_CALLS = (
     "measurement error unknown: it was measured with the calls of the weights' card; cells are called otherwise here"
 )
 """What a page says where a threshold or a rule was chosen that nobody measured."""
+
+AS_INDEPENDENT = "cells of one patient taken as independent, as the card has no figures by patient"
+"""Note of a correction that rests on too many cells."""
 
 
 def carry_error(
@@ -79,7 +85,7 @@ def carry_error(
         return fraction, NetworkError(statement)
     sampled = draw_fraction(fraction, level, draws, seed)
     corrected = tuple(
-        CorrectedFraction(place_of(error), _corrected_fraction(fraction.value, error, sampled, level, seed))
+        CorrectedFraction(place_of(error), _corrected_fraction(fraction, error, known.elsewhere, sampled, level, seed))
         for error in known.used
     )
     if not known.drawn:
@@ -165,8 +171,15 @@ def _details(error: MeasurementError) -> str:
     bias = f"{error.bias_points:+.1f}".replace("-", "−")
     return (
         f"{place_of(error)} ({images_of(error.images, error.patients)}, {error.how}: {bias} points on average, "
-        f"standard deviation {error.sd_points:.1f})"
+        f"standard deviation {error.sd_points:.1f}{_rates(error)})"
     )
+
+
+def _rates(error: MeasurementError) -> str:
+    """Return how often found cells are called as people did."""
+    rates = (("sensitivity", error.sensitivity), ("specificity", error.specificity))
+    known = [f"{name} {rate:.3f}" for name, rate in rates if rate is not None]
+    return f", {' and '.join(known)} of found cells" if known else ""
 
 
 def draw_fraction(fraction: Estimate, level: float, draws: int, seed: int) -> NDArray[np.float64]:
@@ -186,8 +199,10 @@ def draw_corrected(
     """
     if error.sensitivity is None or error.specificity is None:
         return None
-    sensitive = _share(random, error.sensitivity, error.positive_cells, len(sampled))
-    specific = _share(random, error.specificity, error.negative_cells, len(sampled))
+    positive = [(each.positive_cells, each.sensitivity) for each in error.by_patient if each.sensitivity is not None]
+    negative = [(each.negative_cells, each.specificity) for each in error.by_patient if each.specificity is not None]
+    sensitive = _share(random, error.sensitivity, effective_cells(positive) or error.positive_cells, len(sampled))
+    specific = _share(random, error.specificity, effective_cells(negative) or error.negative_cells, len(sampled))
     informed = sensitive + specific - 1
     told = informed > 1e-9
     true = (sampled + specific - 1) / np.where(told, informed, 1.0)
@@ -195,14 +210,70 @@ def draw_corrected(
     return np.asarray(np.where(told, np.clip(true, 0, 1), random.random(len(sampled))), np.float64)
 
 
-def _share(random: np.random.Generator, share: float, cells: int, draws: int) -> NDArray[np.float64]:
+def effective_cells(by_patient: Sequence[tuple[int, float]]) -> float | None:
+    """Return how many independent cells say as little of one more patient as these cells of a few patients do.
+
+    Parameters
+    ----------
+    by_patient : sequence of (int, float)
+        Of each patient the number of cells, at least one, and the share that was called rightly.
+
+    Returns
+    -------
+    float or None
+        At most the number of cells; None for fewer than two patients, of which nothing can be said.
+
+    Notes
+    -----
+    Shares are taken to vary over patients with variance ρ p (1 − p), as those of a beta-binomial distribution do, and ρ
+    is estimated by its moments (Kleinman 1973, J. Am. Stat. Assoc. 68, 46–54). The share of one more patient then
+    varies by that and by the variance of the pooled share, p (1 − p) (1 + ρ (Σ n² / N − 1)) / N; that of independent
+    cells by p (1 − p) / cells. Few patients tell little of how they vary, so what is added to the latter is multiplied
+    by (t / z)², both at 97.5 % and t with as many degrees of freedom as patients less one.
+
+    Examples
+    --------
+    Of two patients one is called rightly in 90 of 100 cells and the other in all: that says next to nothing of a third.
+    Where both are called alike, all cells count.
+
+    >>> round(effective_cells([(100, 0.9), (100, 1.0)]), 1)
+    0.2
+    >>> round(effective_cells([(100, 0.9), (100, 0.9)]))
+    200
+    """
+    if len(by_patient) < 2:
+        return None
+    cells, shares = np.array(by_patient, np.float64).T
+    total = float(cells.sum())
+    pooled = float((cells * shares).sum()) / total
+    uneven = float((cells**2).sum()) / total
+    alike = 0.0
+    varies, freedom = pooled * (1 - pooled), len(cells) - 1
+    # One cell of each patient tells nothing of how alike two of the same are.
+    if varies > 0 and total - uneven > freedom:
+        apart = float((cells * (shares - pooled) ** 2).sum()) / varies
+        alike = min(max((apart - freedom) / (total - uneven - freedom), 0.0), 1.0)
+    added = alike * (1 + (uneven - 1) / total)
+    return 1 / (1 / total + added * float((stdtrit(freedom, 0.975) / ndtri(0.975)) ** 2))
+
+
+def _share(random: np.random.Generator, share: float, cells: float, draws: int) -> NDArray[np.float64]:
     return random.beta(share * cells + 0.5, (1 - share) * cells + 0.5, draws)
 
 
 def _corrected_fraction(
-    value: float, error: MeasurementError, sampled: NDArray[np.float64], level: float, seed: int
+    fraction: Estimate,
+    error: MeasurementError,
+    elsewhere: str,
+    sampled: NDArray[np.float64],
+    level: float,
+    seed: int,
 ) -> Estimate:
-    """Return the fraction corrected for the miscalls of one set, or why it cannot be."""
+    """Return the fraction corrected for the miscalls of one set, or why it cannot be.
+
+    ``elsewhere`` says for what the set is not validated; empty where it is.
+    """
+    value = fraction.value or 0.0
     by_cell = draw_corrected(error, sampled, _generator(seed + 2))
     if by_cell is None or error.sensitivity is None or error.specificity is None:
         lacking = "positive" if error.sensitivity is None else "negative"
@@ -215,9 +286,18 @@ def _corrected_fraction(
         percent = f"{100 * corrected:.1f}".replace("-", "−")
         return Estimate(None, "fraction", reason=f"the correction leads to {percent} %, which is impossible")
     low, high = quantiles(by_cell, level)
-    few = "measured on a single patient" if error.patients == 1 else ""
+    # What rests on an interval that cannot be trusted, or on another marker, cannot be trusted either.
+    notes = ["measured on a single patient"] if error.patients == 1 else []
+    notes += [AS_INDEPENDENT] if error.patients > 1 and len(error.by_patient) < 2 else []
+    notes += [elsewhere] if elsewhere else []
+    notes += dict.fromkeys(each.note for each in fraction.intervals if not each.reliable)
     interval = Interval(
-        min(low, corrected), max(high, corrected), level, "sampling + miscalls, simulated", reliable=not few, note=few
+        min(low, corrected),
+        max(high, corrected),
+        level,
+        "sampling + miscalls, simulated",
+        reliable=not notes,
+        note="; ".join(notes),
     )
     return Estimate(corrected, "fraction", (interval,))
 

@@ -13,7 +13,7 @@ from ihc_quant.annotation.regions import Region, Regions
 from ihc_quant.domain.geometry import Grid
 from ihc_quant.domain.measurement_error import MeasurementError
 from ihc_quant.domain.outcome import WHOLE, RegionScore
-from ihc_quant.domain.score import CellCounts, MarkerScore
+from ihc_quant.domain.score import CellCounts, MarkerScore, UncertainCalls
 from ihc_quant.domain.serial_sections import AnalysedRegion
 from ihc_quant.scoring.blocks import BlockCounts, TissueBlocks, count_blocks, cut_blocks
 from ihc_quant.scoring.calls import CallRule, call_values
@@ -229,10 +229,14 @@ def _score_part(
         blocks if area_um2 else None,
         scoring.settings,
         errors=scoring.errors,
-        uncertain=None if scoring.band is None else count_uncertain(cells["p_positive"][chosen], scoring.band),
+        uncertain=_uncertain(cells["p_positive"][chosen], scoring),
         moved=_moved(cells, chosen, area_um2, scoring) if scoring.errors else (),
     )
     return RegionScore(region, score, median_nucleus_um(cells["area_um2"][chosen][grade > 0])), blocks
+
+
+def _uncertain(p_positive: NDArray[np.float32], scoring: Scoring) -> UncertainCalls | None:
+    return None if scoring.band is None else count_uncertain(p_positive, scoring.band, scoring.rule.p_threshold)
 
 
 def _moved(

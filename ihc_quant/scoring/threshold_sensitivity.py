@@ -10,6 +10,7 @@ from ihc_quant.domain.sensitivity import ThresholdSensitivity, Variant
 from ihc_quant.scoring.calls import CallRule, call_values
 from ihc_quant.scoring.counts import NO_CELLS, count_cells
 from ihc_quant.scoring.score import NO_AREA, h_score, positive_density_per_mm2, positive_fraction
+from ihc_quant.scoring.uncertain import off_band
 
 OD_FACTORS: tuple[float, float] = (0.75, 1.25)
 """The cuts of optical density are moved by a quarter either way."""
@@ -50,7 +51,8 @@ def threshold_sensitivity(
     -------
     ThresholdSensitivity
         Cuts of optical density times 0.75 and 1.25 and, where the network calls, the threshold at the lower and at the
-        upper end of the band: all uncertain calls positive, and none.
+        upper end of the band: all uncertain calls positive, and none. A band that does not hold the rule's threshold
+        is left out, and a note says so.
 
     Raises
     ------
@@ -66,16 +68,16 @@ def threshold_sensitivity(
     >>> moved.chosen.positive_fraction.value, moved.others[0].positive_fraction.value
     (0.5, 0.75)
     """
-    low, high = band
-    if not 0 <= low <= high <= 1:
-        raise ValueError(f"a band runs upwards within 0 to 1, got {low} to {high}")
+    (low, high), apart = band, off_band(rule.p_threshold, band)
     named = [(f"OD cuts × {factor:g}", moved) for factor, moved in zip(OD_FACTORS, moved_rules(rule), strict=True)]
-    if rule.mode == "network":
+    notes = [CUTS_GRADE_ONLY if rule.mode == "network" else NO_BAND]
+    if rule.mode == "network" and apart:
+        notes.append(f"What uncertain calls would change cannot be said: {apart}.")
+    elif rule.mode == "network":
         named.append(("uncertain calls all positive", replace(rule, p_threshold=low)))
         named.append(("uncertain calls all negative", replace(rule, p_threshold=high)))
     others = tuple(_variant(name, p_positive, od, moved, area_um2) for name, moved in named)
-    note = CUTS_GRADE_ONLY if rule.mode == "network" else NO_BAND
-    return ThresholdSensitivity(_variant("as scored", p_positive, od, rule, area_um2), others, (note,))
+    return ThresholdSensitivity(_variant("as scored", p_positive, od, rule, area_um2), others, tuple(notes))
 
 
 def fraction_by_threshold(values: NDArray[np.float32], thresholds: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -15,6 +15,7 @@ from ihc_quant.domain.measurement_error import LogCountError, MeasurementError
 from ihc_quant.domain.outcome import Scored
 from ihc_quant.domain.score import MarkerScore
 from ihc_quant.network.card import WeightsCard
+from ihc_quant.report.doubts import ACROSS_BAND, UNCERTAIN_CALLS, doubts
 from ihc_quant.scoring.calls import CallRule
 
 CD138 = MeasurementError(
@@ -29,7 +30,7 @@ class Measured:
     def __init__(self, painted: Any) -> None:
         card: WeightsCard = painted.card
         self.card = card.model_copy(update={"measurement": (CD138,), "figures_of": "the fold models"})
-        self.description, self.predict = "measured", painted.predict
+        self.description, self.predict, self.caution = "measured", painted.predict, "Computed otherwise."
 
 
 @pytest.fixture
@@ -62,6 +63,8 @@ def test_the_cards_error_and_band_reach_the_score(folder: Path) -> None:
     assert score.uncertain.total == score.counts.total
     assert weights_flag(measurement.weights).endswith("The figures are those of the fold models.")
     assert score_at(folder, CallRule(p_threshold=0.5)) == score
+    assert measurement.made_with.cautions == ("Computed otherwise.",)
+    assert "Computed otherwise." in outcome.notes
 
 
 def test_an_error_measured_with_other_calls_is_not_carried(folder: Path) -> None:
@@ -72,7 +75,15 @@ def test_an_error_measured_with_other_calls_is_not_carried(folder: Path) -> None
         outcome, measurement, _ = read_slide_json(folder)
         assert errors_used(outcome, measurement) is None
         assert "called otherwise here" in score.network_error.of_percentage
-        assert (score.uncertain is None) == (rule.mode == "od")
+        assert isinstance(outcome, Scored)
+        assert outcome.sensitivity is not None
+        assert not any("uncertain" in variant.name for variant in outcome.sensitivity.others)
+        said = dict(doubts(score))
+        assert ACROSS_BAND not in said
+        if rule.mode == "od":
+            assert score.uncertain is None
+        else:
+            assert "the threshold 0.9 lies outside the band of uncertain calls, 0.4 to 0.6" in said[UNCERTAIN_CALLS]
 
 
 def test_results_of_a_card_that_states_no_error_of_counts_are_read_and_say_so(folder: Path) -> None:

@@ -26,6 +26,7 @@ class Faulty:
 
     def __init__(self, painted: Any, error: BaseException) -> None:
         self.card, self.description, self.painted, self.error, self.calls = painted.card, "faulty", painted, error, 0
+        self.caution = ""
 
     def predict(self, rgb: NDArray[np.uint8]) -> CellMaps:
         self.calls += 1
@@ -39,7 +40,7 @@ class Blind:
     """A network that sees no cells."""
 
     def __init__(self, painted: Any) -> None:
-        self.card, self.description = painted.card, "blind"
+        self.card, self.description, self.caution = painted.card, "blind", ""
 
     def predict(self, rgb: NDArray[np.uint8]) -> CellMaps:
         nothing = np.zeros(rgb.shape[:2], np.float32)

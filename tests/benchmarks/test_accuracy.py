@@ -15,6 +15,7 @@ from PIL import Image
 from scored_pictures import FoundCells, Scorer
 
 from ihc_quant.domain.geometry import Mpp
+from ihc_quant.errors import SettingsError
 from ihc_quant.network.card import WeightsCard
 from ihc_quant.network.predictor import MapPredictor
 from tests.conftest import PaintedPredictor
@@ -58,6 +59,7 @@ def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, painted_predictor:
     monkeypatch.setattr(accuracy, "resolve_card", lambda name: name)
     monkeypatch.setattr(accuracy, "read_card", lambda _: predictor.card)
     monkeypatch.setattr("tuned_classical.CANDIDATES", 4)
+    monkeypatch.setattr("tuned_classical.STEPS", 2)
     monkeypatch.setattr("tuned_classical.FINALISTS", 1)
     return predictor.card
 
@@ -84,6 +86,72 @@ def test_the_command_judges_held_out_images_and_keeps_earlier_parts(
     assert "Counts of positive cells" in shown
     assert "bar: cd138: F1 of positive cells ≥ 0.84" in shown
     assert "| cd138: F1 of positive cells | ≥ 0.84 |" in page.read_text()
+
+
+def test_what_is_left_out_stands_on_stdout_with_the_reason(
+    stand_in: WeightsCard, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stand_in.split["training"] += stand_in.split.pop("test")
+    stand_in.split["test"] = []
+    accuracy.main(["--only", "cd138,bcdata"])
+    shown = capsys.readouterr().out
+    for source in ("cd138", "bcdata"):
+        (line,) = (line for line in shown.splitlines() if f"{source}: left out" in line)
+        assert line.strip() == (
+            f"{source}: left out, as {stand_in.name} learned from it to the last image: not judged; use --folds with "
+            "the cards of its folds"
+        )
+    assert "Detection" not in shown
+
+
+def test_weights_with_nothing_to_tune_on_say_that_the_classical_pipeline_is_not_tuned(
+    stand_in: WeightsCard, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stand_in.split["training"] = []
+    accuracy.main(["--only", "cd138"])
+    shown = capsys.readouterr().out
+    assert f"classical pipeline: not tuned: {stand_in.name} learned from no image of cd138 or bcdata" in shown
+    assert "classical, not tuned" in shown
+
+
+def test_an_image_that_several_folds_never_saw_counts_once(
+    stand_in: WeightsCard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cards = {name: stand_in.model_copy(update={"name": name, "sha256": name}) for name in ("a", "b")}
+    monkeypatch.setattr(accuracy, "read_card", lambda name: cards[name])
+    accuracy.main(["--folds", "a", "b", "--only", "cd138,lysto", "--json", str(tmp_path / "out.json")])
+    sources = json.loads((tmp_path / "out.json").read_text())["sources"]
+    assert sources["lysto"]["network"]["counts"]["crops with 13"]["crops"] == 1
+    assert sources["cd138"]["network"]["percent_error"]["images"] == 1
+    assert capsys.readouterr().err.count("lysto-crop") == 1
+    with pytest.raises(SettingsError, match="--folds a: the same weights as a; name each fold once"):
+        accuracy.main(["--folds", "a", "b", "a"])
+
+
+@pytest.mark.parametrize("tile", ["100", "0", "many"])
+def test_a_tile_that_cannot_be_is_refused(tile: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        accuracy.parse(["--tile-px", tile])
+    assert left.value.code == 2
+    assert f"--tile-px: {tile}: 64 to 8192 pixels, a multiple of 16" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--json", "--markdown"])
+def test_a_folder_that_is_not_there_is_refused_before_any_work(
+    option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        accuracy.parse([option, str(tmp_path / "none" / "out")])
+    assert f"{option} {tmp_path / 'none' / 'out'}: there is no folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"classical": 3}'])
+def test_a_file_that_is_no_report_is_refused_and_kept(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "out.json"
+    path.write_text(content)
+    with pytest.raises(SettingsError, match=r"out\.json: it holds no report of an earlier run; name another file"):
+        accuracy.open_report(path, [], 256)
+    assert path.read_text() == content
 
 
 def test_stains_are_changed_on_held_out_images(stand_in: WeightsCard, tmp_path: Path) -> None:

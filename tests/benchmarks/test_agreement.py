@@ -4,9 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from accuracy_report import tables
 from agreement import ImageResult, bootstrap_interval, count_figures, percent_figures, source_figures
 from labelled_images import LabelledImage
 from scored_pictures import FoundCells
+from tables import shown
 
 
 def image(name: str = "a", group: str = "a", **values: object) -> LabelledImage:
@@ -60,6 +62,22 @@ def test_wrong_calls_count_in_both_classes_and_move_the_percentage() -> None:
     detection = result.detection()
     assert (detection.positive.fn, detection.negative.fp, detection.either.f1) == (1, 1, 1.0)
     assert result.percent_error() == pytest.approx(-25)
+
+
+def test_a_call_of_which_nobody_marked_a_cell_has_no_f1() -> None:
+    none = image(positive=np.zeros(4, bool))
+    figures = source_figures([ImageResult(none, PERFECT), ImageResult(image("b", positive=np.zeros(4, bool)), PERFECT)])
+    positive = figures["detection"]["positive"]
+    assert (positive["f1"], positive["precision"], positive["recall"]) == (None, None, None)
+    assert (positive["fp"], "f1_interval" in positive) == (2, False)
+    both = {"network": figures, "classical": figures}
+    (row, *_) = next(iter(tables({"sources": {"dsb2018": both}}))).rows
+    assert shown(row["pos F1"]) == "–"
+
+
+def test_an_image_that_occurs_twice_is_a_mistake() -> None:
+    with pytest.raises(ValueError, match="judged once"):
+        source_figures([ImageResult(image(), PERFECT), ImageResult(image(), PERFECT)])
 
 
 def test_images_without_cells_have_no_percentage() -> None:

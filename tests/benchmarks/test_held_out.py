@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from held_out import held_out, require_unseen, saw_file, trained_on
+from held_out import held_out, left_out_because, require_unseen, saw_file, trained_on
 from labelled_images import LabelledImage
 
 from ihc_quant.errors import SettingsError
-from ihc_quant.network.card import WeightsCard
+from ihc_quant.network.card import DataSource, WeightsCard
+from ihc_quant.training.statements import INHERITED
 from tests.conftest import PaintedPredictor
 
 
@@ -40,6 +41,23 @@ def test_a_source_that_was_never_seen_is_judged_whole() -> None:
 
 def test_a_source_that_was_seen_to_the_last_image_is_not_judged() -> None:
     assert held_out(TILES, card(training=["cd138/001"], validation=["cd138/006"], test=[])) == []
+
+
+@pytest.mark.parametrize("test", [[], ["cd138/003"]])
+def test_what_the_weights_they_started_from_learned_from_is_not_judged(test: list[str]) -> None:
+    source = DataSource(name="cd138", licence="none", role=INHERITED, images=101)
+    started = card(training=["bcdata/1"], test=test).model_copy(update={"sources": (source,)})
+    assert held_out(TILES, started) == []
+    assert "started from weights that learned from cd138" in left_out_because(TILES, started)
+    assert left_out_because([image("bcdata", "2")], started.model_copy(update={"split": {}})) == ""
+    with pytest.raises(SettingsError, match="these started from learned from the set of cd138/003"):
+        require_unseen(["cd138/003"], started)
+
+
+def test_what_is_left_out_has_a_reason() -> None:
+    assert "to the last image" in left_out_because(TILES, card(training=["cd138/001"], test=[]))
+    assert left_out_because(TILES, card(training=["cd138/001"], test=["cd138/003"])) == ""
+    assert left_out_because([], card()) == "no images are there"
 
 
 def test_images_named_with_their_suffix_are_the_same() -> None:

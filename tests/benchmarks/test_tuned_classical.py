@@ -9,7 +9,17 @@ import tuned_classical
 from agreement import ImageResult
 from labelled_images import LabelledImage
 from PIL import Image
-from tuned_classical import ClassicalKnobs, candidates, classical_cells, evenly, find_nuclei, tune
+from tuned_classical import (
+    GRID,
+    ClassicalKnobs,
+    candidates,
+    classical_cells,
+    evenly,
+    find_nuclei,
+    neighbours,
+    on_edge,
+    tune,
+)
 
 from ihc_quant.evaluation.matching import Detection
 
@@ -56,6 +66,7 @@ def test_tuning_finds_the_cut_that_tells_the_calls_apart(
     painted: LabelledImage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tuned_classical, "CANDIDATES", 6)
+    monkeypatch.setattr(tuned_classical, "STEPS", 4)
     monkeypatch.setattr(tuned_classical, "FINALISTS", 2)
     knobs, score = tune({"cd138": [painted]})
     untuned = ImageResult(painted, classical_cells(painted, replace(knobs, dab_cut=0.6))).detection()
@@ -73,6 +84,37 @@ def test_tuning_needs_images() -> None:
 def test_the_search_is_the_same_each_time_and_tries_every_kind_of_threshold() -> None:
     assert candidates() == candidates()
     assert {knobs.threshold for knobs in candidates()} == {"otsu", "fixed", "local"}
+
+
+def test_steps_go_on_from_the_best_and_end_where_no_neighbour_is_better(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tuned_classical, "CANDIDATES", 3)
+    wanted = ClassicalKnobs(dab_weight=0.25, smooth_um=0.25, least_area_um2=3.0, peak_distance_um=1.0)
+
+    def score(knobs: ClassicalKnobs) -> float:
+        return -sum(abs(GRID[name].index(getattr(knobs, name)) - GRID[name].index(getattr(wanted, name))) for name in (
+            "dab_weight", "smooth_um", "least_area_um2", "peak_distance_um"
+        ))  # fmt: skip
+
+    tried = tuned_classical._searched(score)
+    assert tried[0][0] == 0
+    assert len(tried) <= 3 + tuned_classical.STEPS
+    assert [each for each, _ in tried] == sorted((each for each, _ in tried), reverse=True)
+
+
+def test_neighbours_differ_in_one_step_of_a_knob_that_matters() -> None:
+    start = ClassicalKnobs(threshold="otsu", level=1.2, least_area_um2=3.0)
+    for each in neighbours(start):
+        assert sum(getattr(each, name) != getattr(start, name) for name in start.__slots__) == 1
+        assert each.background_um == start.background_um
+    assert {each.level for each in neighbours(start)} == {1.2, 1.15}
+    assert {each.least_area_um2 for each in neighbours(start)} == {3.0, 5.0}
+
+
+def test_an_optimum_on_the_edge_of_the_search_is_told() -> None:
+    assert on_edge(ClassicalKnobs()) == on_edge(ClassicalKnobs(dab_weight=0.0)) == ()
+    assert on_edge(ClassicalKnobs(least_area_um2=25.0, dab_cut=0.06, level=0.6)) == (
+        "least_area_um2", "level", "dab_cut"
+    )  # fmt: skip
 
 
 def test_images_are_drawn_evenly(painted: LabelledImage) -> None:

@@ -234,6 +234,24 @@ def test_impossible_slide_id(run: Any, tiny_slide: Path) -> None:
     assert nothing_written()
 
 
+@pytest.mark.parametrize(
+    ("option", "values"),
+    [("--runtime", "auto, torch, openvino"), ("--precision", "auto, float32, bfloat16, int8")],
+)
+def test_an_unknown_way_to_compute(run: Any, tiny_slide: Path, option: str, values: str) -> None:
+    result = run("score", tiny_slide, *MARKER, option, "foo")
+    refused(result, console.EXIT_CANNOT_START, f"{option} foo: unknown; use {values}.")
+    assert nothing_written()
+
+
+@pytest.mark.skipif(not (WEIGHTS_FOLDER / "open.json").is_file(), reason="the open weights are not here")
+def test_integers_that_weights_were_not_taught_for_are_cautioned_in_one_line(run: Any, tiny_slide: Path) -> None:
+    asked = ("score", tiny_slide, *MARKER, "--precision", "int8", "--weights")
+    (line,) = (each for each in run(*asked, "open").stderr.splitlines() if each.startswith("caution: "))
+    assert "not taught to be held in integers" in line
+    assert "caution: " not in run(*asked, "default", "-o", "other").stderr
+
+
 def test_output_that_is_a_file(run: Any, tiny_slide: Path) -> None:
     Path("results").write_text("mine")
     refused(

@@ -42,6 +42,10 @@ def test_a_field_that_nobody_knows_is_refused(card_path: Path, part: tuple[Any, 
     [
         ("thresholds", "positive", 1.5),
         ("thresholds", "uncertain", [0.8, 0.2]),
+        ("thresholds", "uncertain", [0.6, 0.8]),
+        ("thresholds", "uncertain", [0.2, 0.4]),
+        ("calibration", "slope", 0.0),
+        ("calibration", "slope", -1.0),
         ("calibration", "slope", float("nan")),
         ("architecture", "decoder_blocks", [1]),
         ("architecture", "widths", [8]),
@@ -97,6 +101,45 @@ def test_the_error_of_counts_comes_back(card_path: Path) -> None:
     assert WeightsCard.model_validate_json(card.model_dump_json()) == card
 
 
+def test_the_calls_of_each_patient_are_taken_from_the_figures_by_group(card_path: Path) -> None:
+    def group(tp: int, missed: int, rate: float | None) -> dict[str, Any]:
+        return {
+            "positive": {"tp": tp, "fn": missed},
+            "negative": {"tp": 99, "fn": 2},
+            "sensitivity": rate,
+            "specificity": 0.99,
+        }
+
+    card = json.loads(card_path.read_text()) | {"measurement": [MEASURED]}
+    groups = {"001": group(90, 5, 0.9), "002": group(0, 4, None), "003": group(0, 7, 0.0)}
+    card["metrics"] = {"cd138": {"by_group": groups}}
+    card_path.write_text(json.dumps(card))
+    (error,) = read_card(card_path).errors_by_patient()
+    assert [(each.positive_cells, each.sensitivity) for each in error.by_patient] == [(100, 0.9), (0, None), (7, 0.0)]
+    assert {each.negative_cells for each in error.by_patient} == {100}
+    unusable: list[dict[str, Any]] = [
+        {},
+        {"cd138": {}},
+        {"cd138": 3},
+        {"cd138": {"by_group": {"001": {"sensitivity": 1}}}},
+    ]
+    for metrics in unusable:
+        card_path.write_text(json.dumps(card | {"metrics": metrics}))
+        assert read_card(card_path).errors_by_patient() == read_card(card_path).measurement
+
+
+@pytest.mark.skipif(not SHIPPED, reason="no weights are shipped here")
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_the_cells_of_all_patients_are_those_of_the_set(path: Path) -> None:
+    for error in read_card(path).errors_by_patient():
+        if error.by_patient:
+            for cells, by_patient in (
+                (error.positive_cells, [each.positive_cells for each in error.by_patient]),
+                (error.negative_cells, [each.negative_cells for each in error.by_patient]),
+            ):
+                assert sum(by_patient) == pytest.approx(cells, rel=0.02)
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -128,6 +171,13 @@ def test_a_file_that_is_no_card_is_refused(tmp_path: Path, content: bytes) -> No
     path.write_bytes(content)
     with pytest.raises(WeightsError, match=r"card\.json"):
         read_card(path)
+
+
+def test_the_card_of_a_network_for_folds_says_what_it_is() -> None:
+    with pytest.raises(
+        WeightsError, match=r"default\.json: this is the card of a network that tells folds .* use weights"
+    ):
+        read_card(WEIGHTS_FOLDER / "folds" / "default.json")
 
 
 def test_a_flipped_byte_is_refused_with_the_file_and_the_cure(card_path: Path) -> None:

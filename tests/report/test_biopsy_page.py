@@ -157,9 +157,11 @@ def test_each_section_says_how_sure_its_calls_are(report: BiopsyReport) -> None:
     assert "9.2 % if all of them were negative, 17.3 % if all of them were positive" in text
     errors = text.partition("What is known of it")[2]
     assert (
-        "Percentage percent positive, corrected value, bounds on co-expression, schemes Measured on CD138, marrow (101 "
-        "images of 5 patients); not validated for CD4"
+        "Percentage percent positive, 1+, 2+ and 3+, H-score, bounds on co-expression, schemes; sensitivity and "
+        "specificity alone: corrected value, and again density, hot spot, density ratios Measured on CD138, marrow "
+        "(101 images of 5 patients); not validated for CD4"
     ) in errors
+    assert "all cells per mm²; with sensitivity and specificity again density, hot spot, density ratios" in errors
     assert "Number of positive cells density, hot spot, density ratios Measurement error unknown" in errors
     assert "a sensitivity figure, not a result" in text
     assert "Intervals Wilson; block bootstrap; sampling + measurement, simulated" in text

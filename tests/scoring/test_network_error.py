@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import stdtrit
 
-from ihc_quant.domain.measurement_error import MeasurementError
+from ihc_quant.domain.measurement_error import MeasurementError, PatientCalls
 from ihc_quant.domain.score import CellCounts, Estimate, Interval
-from ihc_quant.scoring.network_error import carry_error, rogan_gladen
+from ihc_quant.scoring.network_error import AS_INDEPENDENT, carry_error, effective_cells, rogan_gladen
 from ihc_quant.scoring.score import score_marker
 
 CD138 = MeasurementError(
@@ -185,3 +185,64 @@ def test_calls_that_say_nothing_leave_everything_open() -> None:
     interval = wider(WIDTHLESS, replace(CD138, sensitivity=0.3, specificity=0.3))
     assert interval.low < 0.03
     assert interval.high > 0.97
+
+
+UNLIKE = tuple(
+    PatientCalls(cells, 9 * cells, sensitivity, 0.99)
+    for cells, sensitivity in ((300, 1.0), (200, 0.98), (200, 0.85), (100, 0.99))
+)
+
+
+def corrected_interval(error: MeasurementError, marker: str = "CCR4", fraction: Estimate = WIDTHLESS) -> Interval:
+    (corrected,) = carry_error(fraction, marker, (error,))[1].corrected
+    (interval,) = corrected.fraction.intervals
+    return interval
+
+
+def test_patients_who_differ_widen_the_correction_and_patients_alike_do_not() -> None:
+    alone = corrected_interval(CD138)
+    unlike = corrected_interval(replace(CD138, by_patient=UNLIKE))
+    alike = corrected_interval(replace(CD138, by_patient=tuple(replace(p, sensitivity=0.96) for p in UNLIKE)))
+    assert unlike.high - unlike.low > 3 * (alone.high - alone.low)
+    assert (alike.low, alike.high) == pytest.approx((alone.low, alone.high), abs=0.002)
+    assert AS_INDEPENDENT in alone.note
+    assert AS_INDEPENDENT not in unlike.note
+
+
+def test_the_rates_of_one_more_patient_lie_where_drawn_ones_do() -> None:
+    """Five patients with rates of a known Beta: a sixth lies where it should about as often as said."""
+    random, held = np.random.default_rng(3), 0
+    for _ in range(400):
+        rates = random.beta(18, 2, 6)
+        seen = [(200, float(random.binomial(200, rate)) / 200) for rate in rates[:5]]
+        cells = effective_cells(seen)
+        assert cells is not None
+        assert cells <= 1000
+        pooled = float(np.mean([rate for _, rate in seen]))
+        low, high = np.quantile(random.beta(pooled * cells + 0.5, (1 - pooled) * cells + 0.5, 4000), [0.025, 0.975])
+        held += low <= rates[5] <= high
+    assert held >= 0.88 * 400
+
+
+@given(st.lists(st.tuples(st.integers(1, 3000), shares), min_size=2, max_size=8))
+def test_never_more_cells_count_than_there_are(by_patient: list[tuple[int, float]]) -> None:
+    cells = effective_cells(by_patient)
+    assert cells is not None
+    assert 0 < cells <= sum(count for count, _ in by_patient) * (1 + 1e-9)
+    assert effective_cells(by_patient[:1]) is None
+    assert effective_cells([]) is None
+
+
+def test_a_correction_by_another_marker_or_of_a_marked_interval_is_marked() -> None:
+    by_patient = replace(CD138, by_patient=UNLIKE)
+    assert corrected_interval(by_patient).note == "not validated for CCR4"
+    assert corrected_interval(by_patient, marker="CD138").reliable
+    doubtful = replace(WIDTHLESS.intervals[0], reliable=False, note="9 blocks; at least 20 are wanted")
+    marked = corrected_interval(by_patient, "CD138", replace(WIDTHLESS, intervals=(doubtful,)))
+    assert (marked.reliable, marked.note) == (False, "9 blocks; at least 20 are wanted")
+
+
+def test_the_rates_stand_beside_the_error() -> None:
+    said = carry_error(WIDTHLESS, "CCR4", (CD138,))[1].of_percentage
+    assert "sensitivity 0.960 and specificity 0.990 of found cells" in said
+    assert "sensitivity" not in carry_error(WIDTHLESS, "CCR4", (without_cells(CD138),))[1].of_percentage

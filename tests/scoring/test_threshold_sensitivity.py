@@ -39,10 +39,17 @@ def test_calls_of_the_network_move_with_the_band_and_their_grades_with_the_cuts(
     assert chosen.h_score.value is not None
     assert higher_cuts.h_score.value is not None
     assert lower_cuts.h_score.value >= chosen.h_score.value >= higher_cuts.h_score.value
-    uncertain = count_uncertain(rows[:, 0], BAND)
+    uncertain = count_uncertain(rows[:, 0], BAND, 0.5)
     assert most.positive_fraction == uncertain.fraction_if_positive
     assert fewest.positive_fraction == uncertain.fraction_if_negative
     assert "not the percentage" in found.notes[0]
+
+
+def test_a_threshold_outside_the_band_leaves_the_band_out_and_says_so() -> None:
+    p, od = np.array([0.1, 0.5, 0.95], np.float32), np.ones(3, np.float32)
+    found = threshold_sensitivity(p, od, CallRule(p_threshold=0.9), BAND, 1e6)
+    assert [variant.name for variant in found.others] == ["OD cuts × 0.75", "OD cuts × 1.25"]
+    assert "the threshold 0.9 lies outside the band of uncertain calls, 0.35 to 0.85" in found.notes[1]
 
 
 def test_no_cells_have_no_figures() -> None:
