@@ -137,6 +137,36 @@ def test_cells_of_unknown_call_do_not_calibrate(fields: list[TrainingField]) -> 
     assert count_in_valid(found, 0.5, positive=False) == (len(calls), len(calls))
 
 
+@pytest.mark.parametrize("call", [0, 1])
+def test_cells_of_unknown_call_are_neither_rightly_nor_wrongly_called(fields: list[TrainingField], call: int) -> None:
+    of_call = np.flatnonzero(fields[0].calls == call)
+    calls = fields[0].calls.copy()
+    calls[of_call[:2]] = UNKNOWN
+    (maps,) = run_network(Oracle(fields), fields[:1])
+    (found,) = cells_of([FieldMaps(replace(fields[0], calls=calls), maps.logits)], 0.5, CellSettings())
+    detection = detect_cells(found, 0.5)
+    assert (detection.positive.f1, detection.negative.f1) == (1, 1)
+    assert detection.positive.tp + detection.negative.tp == len(calls) - 2
+    assert detection.either.tp == len(calls)
+    assert percent_error(found, 0.5) == pytest.approx(0)
+
+
+def test_a_missed_cell_of_unknown_call_takes_no_found_one_from_its_neighbour(fields: list[TrainingField]) -> None:
+    field = fields[0]
+    assert field.points_px is not None
+    beside = field.points_px[:1] + (4, 0)  # 2 µm: near enough to be paired, farther than the found cell's own mark
+    marked = replace(
+        field,
+        points_px=np.vstack([field.points_px, beside]),
+        calls=np.append(field.calls, np.int8(UNKNOWN)),
+    )
+    (maps,) = run_network(Oracle(fields), fields[:1])
+    (found,) = cells_of([FieldMaps(marked, maps.logits)], 0.5, CellSettings())
+    detection = detect_cells(found, 0.5)
+    assert detection.positive.tp + detection.negative.tp == len(field.calls)
+    assert (detection.positive.fn, detection.negative.fn, detection.either.fn) == (0, 0, 1)
+
+
 @pytest.mark.parametrize("noise", [0.5, 1.5])
 def test_cells_are_calibrated_although_the_scaling_acts_on_pixels(make_field: MakeField, noise: float) -> None:
     # The pixels of a cell disagree, so that the mean of their probabilities lies far from that of their mean logit.
