@@ -154,7 +154,9 @@ def test_cells_of_unknown_call_are_neither_rightly_nor_wrongly_called(fields: li
 def test_a_missed_cell_of_unknown_call_takes_no_found_one_from_its_neighbour(fields: list[TrainingField]) -> None:
     field = fields[0]
     assert field.points_px is not None
-    beside = field.points_px[:1] + (4, 0)  # 2 µm: near enough to be paired, farther than the found cell's own mark
+    beside = field.points_px[:1] + np.array(
+        [4, 0]
+    )  # 2 µm: near enough to be paired, farther than the found cell's own mark
     marked = replace(
         field,
         points_px=np.vstack([field.points_px, beside]),
