@@ -25,6 +25,7 @@ from ihc_quant.training.sources import (
 )
 from ihc_quant.training.splits import (
     CD138_FOLDS,
+    PATIENTS_KNOWN,
     Split,
     hold_out_fold,
     in_fold,
@@ -37,8 +38,6 @@ from ihc_quant.training.statements import STAINED
 
 IN_FOLDER = ("cd138", "bcdata", "dsb2018", "he", "lysto")
 """Sets that lie in the data folder."""
-PATIENTS_KNOWN = ("cd138", "laboratory")
-"""Sets whose groups are patients; of all others the groups are images."""
 FEWEST_PATIENTS = 3
 """Patients of a laboratory of whom some can be held out: one each to learn from, to validate and to test on."""
 Sources = Mapping[str, Sequence[TrainingField]]

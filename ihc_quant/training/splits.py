@@ -12,6 +12,8 @@ FOLDS = 5
 """Folds of the cross-validation. Sets without patients are split by image, of every five in order of name."""
 CD138_FOLDS = ("001", "003", "004", "005", "006")
 """Patient group of the CD138 set that each fold holds out."""
+PATIENTS_KNOWN = ("cd138", "laboratory")
+"""Sets whose groups are patients; of all others they are images."""
 
 T = TypeVar("T")
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ihc_quant.cells.find import CellSettings
+from ihc_quant.domain.measurement_error import MeasurementError
 from ihc_quant.errors import SettingsError
 from ihc_quant.network.architecture import CellNetwork
 from ihc_quant.network.card import ARCHITECTURES, Architecture, read_card
@@ -38,7 +39,7 @@ from ihc_quant.training.figures import (
     measurement_errors,
 )
 from ihc_quant.training.finishing import Trained, finish_weights
-from ihc_quant.training.folds import finish_folds
+from ihc_quant.training.folds import finish_folds, finish_from_folds
 from ihc_quant.training.operating_point import (
     QUICK_POINT,
     OperatingPoint,
@@ -48,6 +49,7 @@ from ihc_quant.training.operating_point import (
     choose_positive,
 )
 from ihc_quant.training.splits import Split
+from ihc_quant.training.statements import STAINED
 from ihc_quant.training.targets import targets_of
 
 MakeField = Callable[..., TrainingField]
@@ -357,3 +359,15 @@ def test_no_patient_chooses_the_point_it_is_measured_at(
     ]
     assert [card.metrics["cd138"]["images"] for card in cards] == [1, 1, 1]
     assert (tmp_path / "fold-1" / "weights.safetensors").exists()
+    # Which images of BCData are of one patient nobody knows, so folds cannot be by patient there.
+    whole = trained(tmp_path / "whole", Split(tuple(fields), (), ()), {"encoder": "plain", "pixel_um": 0.5, "seed": 3})
+    monkeypatch.setattr("ihc_quant.training.folds.measurement_errors", lambda _, how: list(map(error_on, STAINED[:2])))
+    card = finish_from_folds(whole, tmp_path / "w", folds)
+    assert [error.how for error in card.measurement] == [
+        "out-of-fold, 3 folds by patient",
+        "out-of-fold, 3 folds by image",
+    ]
+
+
+def error_on(source: str) -> MeasurementError:
+    return MeasurementError(source, "x", "y", "out-of-fold", 1, 1, 0.0, 0.0, 0, 0, None, None)
