@@ -7,9 +7,11 @@ from labelled_images import LabelledImage
 
 from ihc_quant.errors import SettingsError
 from ihc_quant.network.card import WeightsCard
+from ihc_quant.training.starts import LEARNED_BEFORE, was_learned
 
-SEEN_PARTS = ("training", "validation")
-"""Parts of a card's split that shaped the weights: what they learned from, and what chose their thresholds."""
+SEEN_PARTS = ("training", "validation", LEARNED_BEFORE)
+"""Parts of a card's split that shaped the weights: what they learned from, what chose their thresholds, and what the
+weights they started from had learned from."""
 
 
 def held_out(images: Sequence[LabelledImage], card: WeightsCard) -> list[LabelledImage]:
@@ -58,7 +60,8 @@ def require_unseen(keys: Iterable[str], card: WeightsCard) -> None:
     """
     judging = set(keys)
     for part in SEEN_PARTS:
-        if shared := _groups(card, part) & judging:
+        groups = _groups(card, part)
+        if shared := {key for key in judging if was_learned(groups, *key.split("/", 1))}:
             raise SettingsError(
                 f"{card.name}: {min(shared)} is {part} data of these weights and cannot judge them; correct the split."
             )

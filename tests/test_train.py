@@ -23,6 +23,7 @@ from ihc_quant.network.card import DataSource, read_card
 from ihc_quant.network.quantisation import lies_on_steps, on_steps
 from ihc_quant.network.weights import load_arrays
 from ihc_quant.training.field import TrainingField
+from ihc_quant.training.finishing import UNKNOWN_ORIGIN
 from ihc_quant.training.runs import settings_of_run, write_settings
 from ihc_quant.training.splits import Split, split_by_image
 from ihc_quant.training.starts import LEARNED_BEFORE
@@ -492,6 +493,9 @@ def test_a_card_follows_from_what_was_used_and_what_it_started_from(runs: Path, 
     assert [(source.name, source.role) for source in third.sources[1:]] == [("imagenet", INHERITED)]
     assert "imagenet" in third.licence
     assert third.licence.startswith("Research use only")
+    # Of weights without a card nobody knows, and their figures say so.
+    train.main([*flags, "--name", "fourth", "--start", str(runs / "first" / "best.safetensors")])
+    assert read_card(weights / "fourth.json").figures_of == f"these weights; {UNKNOWN_ORIGIN}"
     # What a start was not free to learn from binds what goes on from it.
     bound = first.model_copy(update={"sources": (DataSource(name="cd138", licence="none", role="training", images=9),)})
     (weights / "first.json").write_text(bound.model_dump_json())

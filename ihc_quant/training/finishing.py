@@ -53,6 +53,9 @@ from ihc_quant.training.statements import (
     validated_for,
 )
 
+UNKNOWN_ORIGIN = "nobody states what the starting weights learned from, so held-out images may be among it"
+"""Caution on the figures of weights that started from others without a card."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trained:
@@ -183,7 +186,9 @@ def write_weights(trained: Trained, target: Path, verdict: Verdict) -> WeightsCa
     inherited = inherited_sources(start, start_card)
     split = dict(verdict.split) | ({LEARNED_BEFORE: sorted(learned_before(start_card))} if start_card else {})
     sources = (*trained.sources(), *inherited)
-    point, caution = verdict.point, trained.settings.get("caution", "")
+    origin_known = start_card is not None or bool(inherited) or not start.exists()
+    cautions = [text for text in (trained.settings.get("caution", ""), "" if origin_known else UNKNOWN_ORIGIN) if text]
+    point = verdict.point
     card = WeightsCard(
         name=trained.name,
         created=datetime.now(UTC).date().isoformat(),
@@ -201,7 +206,7 @@ def write_weights(trained: Trained, target: Path, verdict: Verdict) -> WeightsCa
             positive=point.positive,
             uncertain=point.uncertain,
         ),
-        licence=licence_of(sources, origin_known=start_card is not None or bool(inherited) or not start.exists()),
+        licence=licence_of(sources, origin_known=origin_known),
         validated_for=validated_for(sources, verdict.measurement),
         sources=sources,
         split=split,
@@ -209,7 +214,7 @@ def write_weights(trained: Trained, target: Path, verdict: Verdict) -> WeightsCa
         metrics=dict(verdict.metrics),
         known_failures=known_failures(sources, verdict.metrics),
         training={**trained.settings, **(verdict.training or {})},
-        figures_of=f"{verdict.figures_of or 'these weights'}; {caution}" if caution else verdict.figures_of,
+        figures_of="; ".join([verdict.figures_of or "these weights", *cautions]) if cautions else verdict.figures_of,
         started_from=file_sha256(start) if start.exists() else "",
         measurement=verdict.measurement,
         folds=_folds_named_before(target.with_name(f"{target.name}.json")) or _folds_of(start_card),

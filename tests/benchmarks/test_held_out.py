@@ -10,6 +10,7 @@ from labelled_images import LabelledImage
 
 from ihc_quant.errors import SettingsError
 from ihc_quant.network.card import WeightsCard
+from ihc_quant.training.starts import LEARNED_BEFORE
 from tests.conftest import PaintedPredictor
 
 
@@ -40,6 +41,15 @@ def test_a_source_that_was_never_seen_is_judged_whole() -> None:
 
 def test_a_source_that_was_seen_to_the_last_image_is_not_judged() -> None:
     assert held_out(TILES, card(training=["cd138/001"], validation=["cd138/006"], test=[])) == []
+
+
+@pytest.mark.parametrize("known", ["cd138/003", "cd138/*"])
+def test_what_the_starting_weights_learned_from_is_not_judged(known: str) -> None:
+    split = card(training=["laboratory/P1"], test=["laboratory/P2"])
+    split = split.model_copy(update={"split": split.split | {LEARNED_BEFORE: [known]}})
+    assert held_out(TILES, split) == []
+    with pytest.raises(SettingsError, match="cd138/003 is training of the start data"):
+        require_unseen(["cd138/003"], split)
 
 
 def test_images_named_with_their_suffix_are_the_same() -> None:
