@@ -313,8 +313,13 @@ def test_a_run_goes_on_with_the_settings_it_was_started_with(tmp_path: Path, mon
     assert settings_of_run(finishing, place) == replace(started, data="here", finish=True, threads=2)
     assert settings_of_run(replace(TINY, name="new"), place) == replace(TINY, name="new")
     # Without them the test images could be ones that were learned from.
+    (tmp_path / "new").mkdir()
     with pytest.raises(SettingsError, match="what the run learned from"):
         settings_of_run(replace(finishing, name="new"), place)
+    with pytest.raises(SettingsError, match=r"none: there is no such run; correct --name"):
+        settings_of_run(replace(finishing, name="none"), place)
+    with pytest.raises(SettingsError, match='--start ""; go on so'):
+        settings_of_run(replace(TINY, start="open"), place)
     (tmp_path / "default" / "settings.json").write_text('{"stepz": 3}')
     with pytest.raises(SettingsError, match="not the settings of a run"):
         settings_of_run(TINY, place)

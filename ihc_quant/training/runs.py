@@ -73,6 +73,8 @@ def settings_of_run(settings: S, place: Sequence[str]) -> S:
     path = settings.folder / SETTINGS_FILE
     if not path.exists():
         if settings.finish:
+            if not settings.folder.exists():
+                raise SettingsError(f"{settings.folder}: there is no such run; correct --name, or train it first.")
             raise SettingsError(
                 f"{path} is missing, and with it what the run learned from; put it beside the checkpoint."
             )
@@ -91,9 +93,14 @@ def settings_of_run(settings: S, place: Sequence[str]) -> S:
             if value != asked[name] and asked[name] != "auto":
                 raise SettingsError(
                     f"{settings.folder}: this run was started with --{name.replace('_', '-')} "
-                    f"{getattr(started, name)}; go on so, or take another --name."
+                    f"{_stated(getattr(started, name))}; go on so, or take another --name."
                 )
     return started
+
+
+def _stated(value: object) -> str:
+    """Return a value as a flag states it, which nothing but quotes does of an empty one."""
+    return f"{value}" or '""'
 
 
 def was_started(folder: Path) -> bool:
@@ -174,6 +181,6 @@ def check_same_recipe(lessons: Mapping[Path, Mapping[str, Any]]) -> None:
         for name, value in lesson.items():
             if name not in NOT_THE_RECIPE and other[name] != value:
                 raise SettingsError(
-                    f"{folder} was trained with --{name.replace('_', '-')} {other[name]} and {first} with {value}; "
-                    "train all folds and the run on everything by one recipe."
+                    f"{folder} was trained with --{name.replace('_', '-')} {_stated(other[name])} and {first} with "
+                    f"{_stated(value)}; train all folds and the run on everything by one recipe."
                 )
