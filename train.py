@@ -1,11 +1,11 @@
 """Train the network: settings, data, network, optimiser, loop, evaluation; read it from top to bottom.
 
-    python train.py --settings weights/default.yaml --data FOLDER --fold 0   (and 1 to 4: each holds out other patients)
-    python train.py --settings weights/default.yaml --data FOLDER            (then the shipped one, on everything)
+    .venv/bin/python train.py --settings weights/default.yaml --data FOLDER --fold 0      (and 1 to 4: each a fifth out)
+    .venv/bin/python train.py --settings weights/default.yaml --data FOLDER --overwrite   (then the shipped one, on all)
 
-It writes ``runs/<name>/``: ``log.csv`` and ``curves.png``, ``last`` (resumes exactly) and ``best``. At the end, or with
-``--finish`` at any time, it writes weights and card: operating point and figures come from patients that were not
-learned from, those of ``--validation-patients`` and ``--test-patients`` or else those of the folds.
+It writes ``runs/<name>/``: settings and split, ``log.csv`` and ``curves.png``, ``last`` (resumes exactly) and ``best``.
+At the end, or with ``--finish`` at any time, it writes weights and card: operating point and figures come from patients
+that were not learned from, those of ``--validation-patients`` and ``--test-patients`` or else those of the folds.
 """
 
 import math
@@ -20,12 +20,13 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from ihc_quant.domain.geometry import MPP_RANGE_UM
 from ihc_quant.errors import IhcQuantError, SettingsError
 from ihc_quant.network.architecture import MAP_NAMES, CellNetwork, normalise
 from ihc_quant.network.card import ARCHITECTURES, Architecture, WeightsCard
 from ihc_quant.training.assessment import quick_scores
 from ihc_quant.training.batches import EXACTLY, Batch, BatchDrawer
-from ihc_quant.training.collection import Collection, Sources, SplitPlan, held_out_counts
+from ihc_quant.training.collection import Collection, Sources, SplitPlan, held_out_counts, held_out_notice
 from ihc_quant.training.counted import add_count_targets
 from ihc_quant.training.figures import summary_of
 from ihc_quant.training.finishing import Trained, finish_weights
@@ -34,10 +35,12 @@ from ihc_quant.training.laboratory import laboratory_summary
 from ihc_quant.training.losses import map_losses
 from ihc_quant.training.precision import PRECISIONS, mixed, usable_precision
 from ihc_quant.training.progress import Watch, add_to_log, forget_after
-from ihc_quant.training.recipe import stated_settings
-from ihc_quant.training.runs import settings_of_run, write_settings
+from ihc_quant.training.recipe import require_limits, stated_settings
+from ihc_quant.training.runs import SHIPPED, require_name, require_own, settings_of_run, was_started, write_settings
 from ihc_quant.training.sources import Counted
+from ihc_quant.training.split_file import laboratory_digests, split_as_kept, write_split
 from ihc_quant.training.splits import FOLDS, Split
+from ihc_quant.training.starts import learned_before, left_out_notice, require_pixel, start_card, without_learned
 from ihc_quant.training.state import (
     State,
     encoder_of,
@@ -55,7 +58,22 @@ from ihc_quant.training.state import (
 RUNS = Path("runs")  # folder of logs and checkpoints
 FOLD_NAMES = [str(fold) for fold in range(FOLDS)]
 SETS = ("cd138", "bcdata", "dsb2018", "painted", "he", "lysto")  # each names the setting of its share of a batch
-PLACE = ("data", "weights", "threads", "finish")  # settings of where and how a run is done, not of what is learned
+PLACE = ("data", "weights", "threads", "finish", "overwrite")  # where and how a run is done, not what is learned
+FILES = ("laboratory",)  # settings that a recipe states from its own folder
+WEIGHTS = ("extent_weight", "positivity_weight")
+LIMITS = {  # what numbers must be
+    "above 0": (lambda value: value > 0, ("steps", "restart_steps", "every", "painted_fields", "painted_px")),
+    "above 0 and at most 1": (lambda value: 0 < value <= 1, ("rate", "restart_rate")),
+    "from 0 to 1": (lambda value: 0 <= value <= 1, ("decay", "on_positive")),
+    "0 or more and below 1": (lambda value: 0 <= value < 1, ("averaging",)),
+    "0 or more": (
+        lambda value: value >= 0,
+        (*SETS, "laboratory_share", "patience", "restarts", "rounded_steps", "warm_up", "counts_from", *WEIGHTS),
+    ),
+    "from {:g} to {:g}".format(*MPP_RANGE_UM): (lambda um: MPP_RANGE_UM[0] <= um <= MPP_RANGE_UM[1], ("pixel_um",)),
+    "from 1 to 1024": (lambda value: 1 <= value <= 1024, ("threads",)),
+    "from 0 to 4294967295": (lambda value: 0 <= value < 2**32, ("seed",)),
+}
 
 
 # --- settings -------------------------------------------------------------------------------------------------------
@@ -68,9 +86,9 @@ class Settings:
     weights: str = "weights"  # folder of finished weights
     pixel_um: float = 0.5  # µm per pixel that the network works at
     fold: str = ""  # 0 to 4: hold out a fifth, learn from the rest with a fixed schedule; all: one fold after the other
-    validation_patients: str = "006"  # CD138 groups that choose checkpoint and operating points; not used in folds
-    test_patients: str = "003"  # CD138 groups that are looked at once; without any such group all of them train
-    hold_out_images: bool = False  # though no patient is named, of five other images one validates and one tests
+    validation_patients: str = "006"  # patients, of CD138 or a laboratory, that choose thresholds; not used in folds
+    test_patients: str = "003"  # patients that are looked at once; where none of CD138 is named, all of it trains
+    hold_out_images: bool = False  # though no patient is named, of five others or images one validates and one tests
     encoder: str = "auto"  # plain or efficientnet_lite0; auto: that of the weights to start from, plain where from none
     start: str = ""  # a name, a card or a safetensors file of weights, or of an encoder's, to start from; "" for chance
     steps: int = 1500  # optimiser steps of the first part
@@ -84,7 +102,7 @@ class Settings:
     lysto: int = 0  # crops of which only the number of positive cells is known
     counts_from: int = 300  # step from which counts teach; earlier the network proposes nothing worth choosing from
     laboratory_share: int = 0  # images of a laboratory's own in a batch
-    laboratory: str = ""  # YAML that lists a laboratory's own images and annotations
+    laboratory: str = ""  # YAML that lists a laboratory's images and annotations; in a recipe, from its folder
     he_slide: str = "slides/no-mpp-jpeg2000.svs"  # an H&E slide in the data folder, at 0.5 µm per pixel; "" for none
     painted_fields: int = 320  # painted images to draw from
     painted_px: int = 320  # their side
@@ -106,39 +124,28 @@ class Settings:
     seed: int = 1  # of the first weights, of the batches and of their augmentation
     threads: int = 2  # CPU threads
     finish: bool = False  # choose operating points, test, write weights and card; no training
+    overwrite: bool = False  # replace finished weights of this name though another run made them
 
     def __post_init__(self) -> None:
-        for name in (
-            "steps",
-            "restart_steps",
-            "restart_rate",
-            "every",
-            "painted_fields",
-            "painted_px",
-            "threads",
-            "pixel_um",
-            "rate",
-        ):
-            if not getattr(self, name) > 0:
-                raise SettingsError(f"--{name.replace('_', '-')} must be above 0, not {getattr(self, name)}.")
+        require_name(self.name)
+        require_limits(self, LIMITS)
         if self.encoder not in ("auto", *ARCHITECTURES):
             raise SettingsError(f"--encoder must be auto or one of {', '.join(ARCHITECTURES)}, not {self.encoder}.")
         stride_px = max(architecture.stride_px for architecture in ARCHITECTURES.values())
         if self.size_px <= 0 or self.size_px % stride_px:
             raise SettingsError(f"--size-px must be a multiple of {stride_px}, not {self.size_px}.")
-        if min(self.shares().values()) < 0 or not any(self.shares().values()):
+        if not any(self.shares().values()):
             raise SettingsError(f"a batch needs images: state how many of {', '.join(SETS)}.")
         if self.laboratory_share and not self.laboratory:
             raise SettingsError("--laboratory-share needs --laboratory, the YAML that lists the laboratory's images.")
+        if self.laboratory_share and self.name in SHIPPED:
+            raise SettingsError(f"--name {self.name} is that of shipped weights; give yours a --name of their own.")
         if self.fold not in ("", "all", *FOLD_NAMES):
             raise SettingsError(f"--fold must be one of {', '.join(FOLD_NAMES)} or all, not {self.fold}.")
         if self.precision not in PRECISIONS:
             raise SettingsError(f"--precision must be one of {', '.join(PRECISIONS)}, not {self.precision}.")
         if self.patience and (self.restarts or self.rounded_steps):
             raise SettingsError("--patience ends a run before its last part; leave out --restarts and --rounded-steps.")
-        for name in ("patience", "restarts", "rounded_steps"):
-            if getattr(self, name) < 0:
-                raise SettingsError(f"--{name.replace('_', '-')} must not be below 0, not {getattr(self, name)}.")
 
     @property
     def architecture(self) -> Architecture:
@@ -175,6 +182,11 @@ class Settings:
         """What the run makes."""
         return self.folder / "best.safetensors"
 
+    @property
+    def target(self) -> Path:
+        """Where the finished weights go, without suffix."""
+        return Path(self.weights) / self.name
+
     def shares(self) -> dict[str, int]:
         """Return how many images of each source are in a batch."""
         return {source: int(getattr(self, source)) for source in SETS} | {"laboratory": self.laboratory_share}
@@ -205,7 +217,29 @@ def split_of(settings: Settings, sources: Sources) -> Split:
     named = [settings.validation_patients, settings.test_patients]
     validation, test = ([name for name in names.split(",") if name] for names in named)
     fold = int(settings.fold) if settings.fold else None
-    return SplitPlan(fold, validation, test, settings.hold_out_images).split(sources, settings.shares())
+    plan = SplitPlan(fold, validation, test, settings.hold_out_images, settings.laboratory, settings.seed)
+    return plan.split(sources, settings.shares())
+
+
+def settled_split(settings: Settings, sources: Sources) -> Split:
+    """Return the split that the run began with, or would; nobody is held out whom the starting weights know."""
+    split = without_learned(split_of(settings, sources), known_before(settings))
+    if not was_started(settings.folder):
+        return split
+    learned = [source for source, count in settings.shares().items() if count]
+    return split_as_kept(settings.folder, split, learned, digests_of(settings))
+
+
+def known_before(settings: Settings) -> frozenset[str]:
+    """Return what the starting weights learned from."""
+    card = start_card(settings.start, settings.folder)
+    require_pixel(card, settings.pixel_um)
+    return learned_before(card)
+
+
+def digests_of(settings: Settings) -> dict[str, str]:
+    """Return what the laboratory's files hold now."""
+    return laboratory_digests(Path(settings.laboratory)) if settings.laboratory_share else {}
 
 
 def batches_of(settings: Settings, split: Split) -> BatchDrawer:
@@ -336,7 +370,9 @@ def finish(asked: Settings, sources: Sources) -> list[WeightsCard]:
     alone = None if asked.fold == "all" else trained(replace(asked, finish=True), sources, counted)
     if alone and asked.fold and missing:
         return [finish_lone_fold(alone)]
-    target = Path(asked.weights) / asked.name
+    target = asked.target
+    if alone and not asked.fold:
+        require_own(target, alone.folder, overwrite=asked.overwrite)
     if alone and alone.split.validation:
         return [finish_weights(alone, target)]
     if missing:
@@ -356,15 +392,36 @@ def trained(asked: Settings, sources: Sources, counted: Counted) -> Trained:
     if not asked.best.exists():
         raise SettingsError(f"{asked.best}: there is no trained network yet; run once without --finish.")
     run = settings_of_run(asked, PLACE)
-    split = split_of(run, sources)
-    held_out = held_out_counts(counted, split, int(run.fold) if run.fold else None)
+    split = settled_split(run, sources)
+    held_out = held_out_counts(counted, split, int(run.fold) if run.fold else None, known_before(run))
     return Trained(run.folder, split, held_out, run.lesson())
 
 
 # --- from flags to weights ------------------------------------------------------------------------------------------
 def parse_settings(arguments: Sequence[str] | None = None) -> Settings:
     """Return the settings given as flags and by the recipe that ``--settings`` names."""
-    return Settings(**stated_settings(Settings, __doc__, arguments))
+    return Settings(**stated_settings(Settings, __doc__, arguments, FILES))
+
+
+def begin(asked: Settings, sources: Sources) -> tuple[Settings, Split]:
+    """Settle and keep what decides a run from its first step to its card; refuse here what could not end well."""
+    precision = usable_precision(asked.precision, training_device())
+    run = replace(asked, precision=precision, encoder=asked.architecture.encoder)
+    split = settled_split(run, sources)
+    batches_of(run, split).draw(0)
+    tell(held_out_notice(split, run.fold))
+    if not run.fold:
+        require_own(run.target, run.folder, overwrite=run.overwrite)
+    if not was_started(run.folder):
+        write_split(run.folder, split, digests_of(run))
+    write_settings(run)
+    return run, split
+
+
+def tell(notice: str) -> None:
+    """Show a notice, where there is one, beside the log."""
+    if notice:
+        print(f"train.py: {notice}", file=sys.stderr)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -376,11 +433,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sources = collection_of(runs[0]).read()
     for line in laboratory_summary(sources.get("laboratory", ()), runs[0].pixel_um):
         print(line, file=sys.stderr)
+    for run in runs:
+        tell(left_out_notice(split_of(run, sources), known_before(run)))
     for run in [] if asked.finish else runs:
-        precision = usable_precision(run.precision, training_device())
-        run = replace(run, precision=precision, encoder=run.architecture.encoder)
-        write_settings(run)
-        train(run, split_of(run, sources), run.folder)
+        settled, split = begin(run, sources)
+        train(settled, split, run.folder)
     for card in finish(replace(runs[0], fold=asked.fold), sources):
         print(f"{card.name}\n{summary_of(card.metrics)}")
 
@@ -390,3 +447,6 @@ if __name__ == "__main__":
         main()
     except IhcQuantError as error:
         sys.exit(f"train.py: {error}")
+    except KeyboardInterrupt:
+        print("\ntrain.py: stopped; the same command goes on from the last checkpoint.", file=sys.stderr)
+        sys.exit(130)

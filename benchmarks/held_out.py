@@ -7,10 +7,11 @@ from labelled_images import LabelledImage
 
 from ihc_quant.errors import SettingsError
 from ihc_quant.network.card import WeightsCard
-from ihc_quant.training.statements import INHERITED
+from ihc_quant.training.starts import LEARNED_BEFORE, inherited_groups, was_learned
 
-SEEN_PARTS = ("training", "validation")
-"""Parts of a card's split that shaped the weights: what they learned from, and what chose their thresholds."""
+SEEN_PARTS = ("training", "validation", LEARNED_BEFORE)
+"""Parts of a card's split that shaped the weights: what they learned from, what chose their thresholds, and what the
+weights they started from had learned from."""
 
 
 def held_out(images: Sequence[LabelledImage], card: WeightsCard) -> list[LabelledImage]:
@@ -42,8 +43,9 @@ def left_out_because(images: Sequence[LabelledImage], card: WeightsCard) -> str:
     """Return why weights may be judged on no image of a source, as a clause; empty where they may on some."""
     if not images:
         return "no images are there"
-    if inherited := {image.source for image in images} & _inherited(card):
-        return f"{card.name} started from weights that learned from {min(inherited)}: not judged; use others"
+    before = inherited_groups(card)
+    if all(was_learned(before, image.source, image.group) for image in images):
+        return f"{card.name} started from weights that learned from {images[0].source}: not judged; use others"
     seen = any(_of(images, _groups(card, part)) for part in SEEN_PARTS)
     if seen and not _of(images, _groups(card, "test")):
         return f"{card.name} learned from it to the last image: not judged; use --folds with the cards of its folds"
@@ -72,14 +74,9 @@ def require_unseen(keys: Iterable[str], card: WeightsCard) -> None:
         its source among what the weights they started from learned from.
     """
     judging = set(keys)
-    inherited = _inherited(card)
-    if shared := {key for key in judging if key.split("/")[0] in inherited}:
-        raise SettingsError(
-            f"{card.name}: the weights that these started from learned from the set of {min(shared)}, which cannot "
-            "judge them; judge on another set."
-        )
     for part in SEEN_PARTS:
-        if shared := _groups(card, part) & judging:
+        groups = inherited_groups(card) if part == LEARNED_BEFORE else _groups(card, part)
+        if shared := {key for key in judging if was_learned(groups, *key.split("/", 1))}:
             raise SettingsError(
                 f"{card.name}: {min(shared)} is {part} data of these weights and cannot judge them; correct the split."
             )
@@ -89,11 +86,6 @@ def saw_file(name: str, card: WeightsCard) -> bool:
     """Return whether a picture or slide, by its name without folder, shaped the weights in any source."""
     stem = _plain(PurePath(name).name)
     return any(group.split("/", 1)[-1] == stem for part in SEEN_PARTS for group in _groups(card, part))
-
-
-def _inherited(card: WeightsCard) -> set[str]:
-    """Return the sources that the weights learned from which these started from."""
-    return {source.name for source in card.sources if INHERITED in source.role}
 
 
 def _of(images: Sequence[LabelledImage], groups: set[str]) -> set[str]:

@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import runpy
+import shlex
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, fields, replace
@@ -15,14 +16,17 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from PIL import Image
 
 from ihc_quant.errors import SettingsError, WeightsError
 from ihc_quant.network.card import DataSource, read_card
 from ihc_quant.network.quantisation import lies_on_steps, on_steps
 from ihc_quant.network.weights import load_arrays
 from ihc_quant.training.field import TrainingField
+from ihc_quant.training.finishing import UNKNOWN_ORIGIN
 from ihc_quant.training.runs import settings_of_run, write_settings
 from ihc_quant.training.splits import Split, split_by_image
+from ihc_quant.training.starts import LEARNED_BEFORE
 from ihc_quant.training.state import State, save_last
 from ihc_quant.training.statements import INHERITED
 
@@ -230,9 +234,12 @@ def test_every_setting_is_a_flag_with_its_default() -> None:
             value = {"fold": "3", "precision": "float32", "encoder": "efficientnet_lite0"}[field.name]
             assert getattr(train.parse_settings([flag, value]), field.name) == value
         elif field.name == "laboratory_share":
-            assert train.parse_settings([flag, "16", "--laboratory", "ours.yaml"]).laboratory_share == 16
+            stated = train.parse_settings([flag, "16", "--laboratory", "ours.yaml", "--name", "ours"])
+            assert stated.laboratory_share == 16
         elif field.type is str:
             assert getattr(train.parse_settings([flag, "other"]), field.name) == "other"
+        elif field.type is float:
+            assert getattr(train.parse_settings([flag, "0.5"]), field.name) == 0.5
         else:
             assert getattr(train.parse_settings([flag, "16"]), field.name) == 16
 
@@ -251,7 +258,20 @@ def test_every_setting_is_a_flag_with_its_default() -> None:
         (["--size-px", "100"], "--size-px must be a multiple of 16"),
         (["--steps", "0"], "--steps must be above 0"),
         (["--painted-fields", "-1"], "--painted-fields must be above 0"),
-        (["--cd138", "-1"], "a batch needs images"),
+        (["--cd138", "-1"], "--cd138 must be 0 or more, not -1"),
+        (["--laboratory-share", "-2"], "--laboratory-share must be 0 or more"),
+        (["--rate", "nan"], "--rate must be above 0 and at most 1, not nan"),
+        (["--extent-weight", "inf"], "--extent-weight must be 0 or more, not inf"),
+        (["--averaging", "1"], "--averaging must be 0 or more and below 1"),
+        (["--on-positive", "2"], "--on-positive must be from 0 to 1"),
+        (["--warm-up", "-1"], "--warm-up must be 0 or more"),
+        (["--seed", "-1"], "--seed must be from 0 to"),
+        (["--threads", "100000"], "--threads must be from 1 to 1024"),
+        (["--pixel-um", "16"], r"--pixel-um must be from 0\.05 to 5"),
+        (["--name", "../../evil"], "--name must be letters, .*not '../../evil'"),
+        (["--name", ""], "--name must be letters"),
+        (["--name", ".hidden"], "with no dot in front"),
+        (["--laboratory", "ours.yaml", "--laboratory-share", "4"], "--name default is that of shipped weights"),
         ([*["--cd138", "0", "--bcdata", "0", "--dsb2018", "0", "--painted", "0", "--he", "0"]], "a batch needs images"),
     ],
 )
@@ -275,7 +295,7 @@ def test_a_source_of_which_nothing_is_left_to_train_on_is_refused(split: Split, 
     with pytest.raises(SettingsError, match="--cd138 0"):
         train.train(replace(TINY, cd138=1), split, tmp_path)
     with pytest.raises(SettingsError, match=r"in laboratory nothing is left .* --laboratory-share 0"):
-        train.train(replace(TINY, laboratory_share=1, laboratory="ours.yaml"), split, tmp_path)
+        train.train(replace(TINY, name="ours", laboratory_share=1, laboratory="ours.yaml"), split, tmp_path)
 
 
 def test_a_run_goes_on_with_the_settings_it_was_started_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -293,15 +313,20 @@ def test_a_run_goes_on_with_the_settings_it_was_started_with(tmp_path: Path, mon
     assert settings_of_run(finishing, place) == replace(started, data="here", finish=True, threads=2)
     assert settings_of_run(replace(TINY, name="new"), place) == replace(TINY, name="new")
     # Without them the test images could be ones that were learned from.
+    (tmp_path / "new").mkdir()
     with pytest.raises(SettingsError, match="what the run learned from"):
         settings_of_run(replace(finishing, name="new"), place)
+    with pytest.raises(SettingsError, match=r"none: there is no such run; correct --name"):
+        settings_of_run(replace(finishing, name="none"), place)
+    with pytest.raises(SettingsError, match='--start ""; go on so'):
+        settings_of_run(replace(TINY, start="open"), place)
     (tmp_path / "default" / "settings.json").write_text('{"stepz": 3}')
     with pytest.raises(SettingsError, match="not the settings of a run"):
         settings_of_run(TINY, place)
 
 
 def test_a_card_tells_what_was_learned_from_but_not_where_it_lay() -> None:
-    assert set(train.Settings().lesson()).isdisjoint({"data", "weights", "threads", "finish"})
+    assert set(train.Settings().lesson()).isdisjoint({"data", "weights", "threads", "finish", "overwrite"})
     lesson = replace(TINY, start="/home/me/w.safetensors", laboratory="/home/me/ours.yaml").lesson()
     assert (lesson["start"], lesson["laboratory"]) == ("w.safetensors", "ours.yaml")
 
@@ -473,6 +498,9 @@ def test_a_card_follows_from_what_was_used_and_what_it_started_from(runs: Path, 
     assert [(source.name, source.role) for source in third.sources[1:]] == [("imagenet", INHERITED)]
     assert "imagenet" in third.licence
     assert third.licence.startswith("Research use only")
+    # Of weights without a card nobody knows, and their figures say so.
+    train.main([*flags, "--name", "fourth", "--start", str(runs / "first" / "best.safetensors")])
+    assert read_card(weights / "fourth.json").figures_of == f"these weights; {UNKNOWN_ORIGIN}"
     # What a start was not free to learn from binds what goes on from it.
     bound = first.model_copy(update={"sources": (DataSource(name="cd138", licence="none", role="training", images=9),)})
     (weights / "first.json").write_text(bound.model_dump_json())
@@ -491,6 +519,138 @@ def test_a_recipe_is_a_yaml_file_and_a_flag_wins_over_it(tmp_path: Path) -> None
         rate=3e-3, steps=9, validation_patients="", hold_out_images=True
     )
     assert not train.parse_settings(["--settings", str(recipe), "--no-hold-out-images"]).hold_out_images
+
+
+def pictures(folder: Path, patients: int = 5) -> Path:
+    """Write a laboratory's list of pictures with marked cells, one of each patient."""
+    folder.mkdir()
+    rows = ["image,x_px,y_px,label"]
+    for number in range(patients):
+        rgb = np.random.default_rng(number).integers(200, 256, (64, 64, 3), dtype=np.uint8)
+        for x, y, call in ((12, 12, "positive"), (40, 20, "negative"), (20, 44, "positive"), (48, 48, "negative")):
+            rgb[y - 4 : y + 4, x - 4 : x + 4] = (110, 60, 30) if call == "positive" else (110, 110, 180)
+            rows.append(f"{number}.png,{x},{y},{call}")
+        Image.fromarray(rgb).save(folder / f"{number}.png")
+    (folder / "points.csv").write_text("\n".join(rows))
+    items = [{"image": f"{n}.png", "annotation": "points.csv", "patient": f"P{n}"} for n in range(patients)]
+    (folder / "ours.yaml").write_text(json.dumps({"marker": "CCR4", "mpp": 0.5, "items": items}))
+    return folder / "ours.yaml"
+
+
+def ours(folder: Path, listed: Path, *more: str) -> list[str]:
+    """Return the flags of a short run on a laboratory's pictures."""
+    tiny = replace(FOLDED, painted_fields=5, name="ours", weights=str(folder / "weights"))
+    held_out = ["--validation-patients=", "--test-patients=", "--hold-out-images"]
+    return [*flags_of(tiny), *held_out, "--laboratory-share", "1", "--laboratory", str(listed), *more]
+
+
+def test_a_run_keeps_its_split_and_refuses_a_laboratory_that_changed(runs: Path, tmp_path: Path) -> None:
+    listed = pictures(tmp_path / "archive")
+    train.main(ours(tmp_path, listed))
+    card = read_card(tmp_path / "weights" / "ours.json")
+    groups = json.loads((runs / "ours" / "split.json").read_text())["groups"]
+    for part in ("training", "validation", "test"):
+        assert [name for name in card.split[part] if "laboratory" in name] == [
+            name for name in groups[part] if "laboratory" in name
+        ]
+    # The archive may move; finishing anew then changes nothing.
+    (tmp_path / "archive").rename(tmp_path / "moved")
+    listed = tmp_path / "moved" / "ours.yaml"
+    train.main([*ours(tmp_path, listed), "--finish"])
+    again = read_card(tmp_path / "weights" / "ours.json")
+    assert (again.split, again.sha256, again.metrics) == (card.split, card.sha256, card.metrics)
+    # Its items in another order would have made other patients the tested ones of a list that decides by order.
+    content = json.loads(listed.read_text())
+    listed.write_text(json.dumps(content | {"items": content["items"][::-1]}))
+    for more in ([], ["--finish"]):
+        with pytest.raises(SettingsError, match="the list of the laboratory has changed"):
+            train.main([*ours(tmp_path, listed), *more])
+    listed.write_text(json.dumps(content))
+    (tmp_path / "moved" / "points.csv").write_text((tmp_path / "moved" / "points.csv").read_text() + "\n")
+    with pytest.raises(SettingsError, match=r"points\.csv of the laboratory has changed"):
+        train.main([*ours(tmp_path, listed), "--finish"])
+
+
+def test_a_run_that_cannot_begin_leaves_no_folder(runs: Path, tmp_path: Path) -> None:
+    listed = pictures(tmp_path / "archive", patients=2)
+    with pytest.raises(SettingsError, match=r"ours\.yaml: its items are of 2 patients .* 3 are the least"):
+        train.main(ours(tmp_path, listed))
+    listed = pictures(tmp_path / "more", patients=5)
+    with pytest.raises(SettingsError, match="no such patient: P7"):
+        train.main(ours(tmp_path, listed, "--validation-patients", "P7"))
+    with pytest.raises(SettingsError, match=r"in laboratory nothing is left"):
+        train.main(ours(tmp_path, listed, "--validation-patients", "P0,P1", "--test-patients", "P2,P3,P4"))
+    with pytest.raises(SettingsError, match=r"--pixel-um 0\.25: painted images"):
+        train.main(ours(tmp_path, listed, "--pixel-um", "0.25"))
+    with pytest.raises(SettingsError, match=r"default work at 0\.5 .* this run at 0\.6; set --pixel-um"):
+        # Painted images would be refused before.
+        train.main(ours(tmp_path, listed, "--pixel-um", "0.6", "--painted", "0", "--start", "default"))
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "ours.safetensors").write_bytes(b"of another run")
+    with pytest.raises(SettingsError, match=r"ours\.safetensors: another run than"):
+        train.main(ours(tmp_path, listed))
+    assert not (runs / "ours").exists()
+
+
+def test_what_the_starting_weights_learned_from_is_in_no_figure(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listed = pictures(tmp_path / "archive")
+    train.main(ours(tmp_path, listed, "--start", "default"))
+    assert "learned from 2 patients or images of painted that would be held out" in capsys.readouterr().err
+    first, default = read_card(tmp_path / "weights" / "ours.json"), read_card(ROOT / "weights" / "default.json")
+    assert not [name for part in ("validation", "test") for name in first.split[part] if "laboratory" not in name]
+    assert set(first.metrics) - {"lysto"} == {"laboratory"}
+    assert {error.source for error in first.measurement} <= {"laboratory"}
+    assert first.folds == default.folds
+    assert set(default.split["training"]) <= set(first.split[LEARNED_BEFORE])
+    # A second round from these weights holds out none of what either learned from, though the seed draws others.
+    again = ours(
+        tmp_path, listed, "--start", str(tmp_path / "weights" / "ours.json"), "--name", "second", "--seed", "2"
+    )
+    learned = {name for name in first.split["training"] if name.startswith("laboratory")}
+    settings = train.parse_settings(again)
+    split = train.settled_split(settings, train.collection_of(settings).read()).groups()
+    planned = train.split_of(settings, train.collection_of(settings).read()).groups()
+    assert learned & {*planned["validation"], *planned["test"]}, "or the test shows nothing"
+    assert not learned & {*split["validation"], *split["test"]}
+    assert not [name for part in ("validation", "test") for name in split[part] if "painted" in name]
+
+
+def test_ctrl_c_ends_in_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("ihc_quant.training.collection.Collection.read", interrupted)
+    monkeypatch.setattr(sys, "argv", ["train.py"])
+    with pytest.raises(SystemExit) as stopped:
+        runpy.run_path(str(ROOT / "train.py"), run_name="__main__")
+    assert stopped.value.code == 130
+    assert capsys.readouterr().err.endswith("stopped; the same command goes on from the last checkpoint.\n")
+
+
+def test_a_damaged_checkpoint_and_a_lost_best_are_one_sentence(split: Split, tmp_path: Path) -> None:
+    short = replace(TINY, steps=1)
+    train.train(short, split, tmp_path)
+    (tmp_path / "best.safetensors").unlink()
+    with pytest.raises(SettingsError, match=r"best\.safetensors is missing, which this run wrote at step 1"):
+        train.train(short, split, tmp_path)
+    (tmp_path / "last.safetensors").write_bytes(b"cut off")
+    with pytest.raises(SettingsError, match=r"last\.safetensors: the checkpoint is damaged; put a copy"):
+        train.train(short, split, tmp_path)
+
+
+def test_the_manuals_flags_say_what_its_recipe_says(tmp_path: Path) -> None:
+    manual = (ROOT / "docs" / "retraining.md").read_text(encoding="utf-8")
+    (tmp_path / "my.yaml").write_text(manual.split("```yaml\n")[3].split("```")[0])
+    recipe = train.parse_settings(["--settings", str(tmp_path / "my.yaml")])
+    told = manual.split("The same as flags alone:")[1].split("\n\n")[1].replace("\\\n", " ")
+    flags = train.parse_settings(shlex.split(told)[2:])
+    assert flags == replace(recipe, laboratory="laboratory.yaml")
+    assert recipe.laboratory == str(tmp_path / "laboratory.yaml")
 
 
 @pytest.mark.parametrize("name", ["default", "open"])

@@ -1,7 +1,7 @@
 """How good a network is: cells found and called on labelled fields, by the same post-processing as on slides."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -75,6 +75,20 @@ class FieldCells:
         points_px = self.field.points_px
         return np.empty((0, 2)) if points_px is None else points_px * self.pixel_um
 
+    @property
+    def of_known_call(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Which found (n,) and marked cells (m,) tell of calls: none of unknown call, and none found where one is.
+
+        Neither a positive nor a negative call is wrong there. Pairs are made among all marks, lest a missed cell of
+        unknown call take the found one of its neighbour.
+        """
+        known = self.field.calls != UNKNOWN
+        tells = np.ones(len(self.cells), np.bool_)
+        if not known.all():
+            matches = match_points(self.found_um, self.marked_um)
+            tells[matches.found[~known[matches.true]]] = False
+        return tells, known
+
     def in_valid(self, places_um: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Return which places (n, 2), in µm, lie where cells were marked."""
         height, width = self.field.valid.shape
@@ -118,15 +132,25 @@ def cells_of(
 
 
 def detect_cells(found: FieldCells, threshold: float) -> ClassDetection:
-    """Match found with marked cells of a field; what lies outside its valid part is no error."""
-    return detect_by_class(
-        found.found_um,
-        found.cells.p_positive >= threshold,
-        found.marked_um,
-        found.field.calls == 1,
-        found_counts=found.in_valid(found.found_um),
-        true_counts=found.in_valid(found.marked_um),
-    )
+    """Match found with marked cells of a field; what lies outside its valid part is no error.
+
+    Cells of unknown call, and those found there, count whatever their call alone.
+    """
+    tells, known = found.of_known_call
+
+    def matched(of_found: NDArray[np.bool_], of_marked: NDArray[np.bool_]) -> ClassDetection:
+        found_um, marked_um = found.found_um[of_found], found.marked_um[of_marked]
+        return detect_by_class(
+            found_um,
+            found.cells.p_positive[of_found] >= threshold,
+            marked_um,
+            found.field.calls[of_marked] == 1,
+            found_counts=found.in_valid(found_um),
+            true_counts=found.in_valid(marked_um),
+        )
+
+    all_cells = matched(np.ones_like(tells), np.ones_like(known))
+    return all_cells if known.all() else replace(matched(tells, known), either=all_cells.either)
 
 
 def detect_by_source(found: Sequence[FieldCells], threshold: float) -> dict[str, ClassDetection]:
@@ -152,11 +176,12 @@ def matched_calls(found: Sequence[FieldCells]) -> MatchedCalls:
 def percent_error(found: FieldCells, threshold: float) -> float | None:
     """Return found less true percentage of positive cells of one field, in points.
 
-    Only cells inside the valid part count, found and true alike; None where there are none of either.
+    Only cells inside the valid part count, found and true alike, and of those only cells whose call is known; None
+    where there are none of either.
     """
-    called = (found.cells.p_positive >= threshold)[found.in_valid(found.found_um)]
-    true = found.field.calls[found.in_valid(found.marked_um)]
-    true = true[true != UNKNOWN]
+    tells, known = found.of_known_call
+    called = (found.cells.p_positive >= threshold)[found.in_valid(found.found_um) & tells]
+    true = found.field.calls[found.in_valid(found.marked_um) & known]
     if len(called) == 0 or len(true) == 0:
         return None
     return 100 * float(called.mean() - (true == 1).mean())

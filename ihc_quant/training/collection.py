@@ -1,6 +1,6 @@
 """All sets that a run learns from or is tested on, and how each is split."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from ihc_quant.training.sources import (
     CD138_MPP,
     HE_MPP,
     LYSTO_MPP,
+    PAINTED_UM,
     Counted,
     counted_fields,
     paint_fields,
@@ -24,6 +25,7 @@ from ihc_quant.training.sources import (
 )
 from ihc_quant.training.splits import (
     CD138_FOLDS,
+    PATIENTS_KNOWN,
     Split,
     hold_out_fold,
     in_fold,
@@ -31,9 +33,13 @@ from ihc_quant.training.splits import (
     split_by_image,
     split_by_patient,
 )
+from ihc_quant.training.starts import was_learned
+from ihc_quant.training.statements import STAINED
 
 IN_FOLDER = ("cd138", "bcdata", "dsb2018", "he", "lysto")
 """Sets that lie in the data folder."""
+FEWEST_PATIENTS = 3
+"""Patients of a laboratory of whom some can be held out: one each to learn from, to validate and to test on."""
 Sources = Mapping[str, Sequence[TrainingField]]
 """Fields by source."""
 
@@ -77,6 +83,11 @@ class Collection:
         SettingsError
             Where a set that is to be learned from is not there.
         """
+        if self.shares["painted"] and self.pixel_um != PAINTED_UM:
+            raise SettingsError(
+                f"--pixel-um {self.pixel_um:g}: painted images are of {PAINTED_UM:g} µm per pixel; "
+                f"leave --pixel-um at {PAINTED_UM:g}, or set --painted 0."
+            )
         labelled = self.folder / "labelled"
         if not self.folder.is_dir() and any(self.shares[name] for name in IN_FOLDER):
             raise SettingsError(
@@ -119,19 +130,42 @@ class SplitPlan:
     fold : int or None
         Fold that is tested, with nothing to validate; None for the plan of patients below.
     validation, test : sequence of str
-        CD138 groups that validate and test. Where one is named, sets without patients are split by image.
+        Patients that validate and test, of CD138 or a laboratory. Where one is named, sets without patients are split
+        by image, and so are a laboratory's patients where none of them is named.
     hold_out_images : bool
         They are, even where none is named.
+    laboratory : str
+        The list of the laboratory's images, for what is told of it.
+    seed : int
+        Orders the laboratory's patients, of whom every fifth is held out.
     """
 
     fold: int | None
     validation: Sequence[str]
     test: Sequence[str]
     hold_out_images: bool
+    laboratory: str = ""
+    seed: int = 1
 
     def split(self, sources: Sources, shares: Mapping[str, int]) -> Split:
-        """Split every source by patient or, where patients are unknown, by image."""
-        return joined([self._split(name, fields, bool(shares[name])) for name, fields in sources.items()])
+        """Split every source by patient or, where patients are unknown, by image.
+
+        Raises
+        ------
+        SettingsError
+            Where a patient is named that no set has, or a laboratory's patients are too few to hold any out.
+        """
+        learned = {name: fields for name, fields in sources.items() if shares[name]}
+        if self.fold is None:
+            known = {field.group for name in PATIENTS_KNOWN for field in learned.get(name, ())}
+            # The groups of CD138 are known names in runs too that do not learn from it.
+            if unknown := {*self.validation, *self.test} - known - set(CD138_FOLDS):
+                there = ", ".join(sorted(known)) or "none"
+                raise SettingsError(
+                    f"no such patient: {', '.join(sorted(unknown))}; correct --validation-patients or "
+                    f"--test-patients (patients that are learned from: {there})."
+                )
+        return joined([self._split(name, fields, name in learned) for name, fields in sources.items()])
 
     def _split(self, source: str, fields: Sequence[TrainingField], learned: bool) -> Split:
         """Return the parts of one source; what is not learned from is tested."""
@@ -140,15 +174,29 @@ class SplitPlan:
         if source == "lysto":  # the held-out crops are tested by their counts, see ``held_out_counts``
             return Split(self._counted(fields), (), ())
         if self.fold is not None:
-            part = hold_out_fold(fields, self.fold, CD138_FOLDS if source == "cd138" else ())
+            seed = self._drawn_from(fields) if source == "laboratory" else None
+            part = hold_out_fold(fields, self.fold, CD138_FOLDS if source == "cd138" else (), seed)
             return part if learned else Split((), (), part.test)
         if not learned:
             return Split((), (), tuple(fields))
-        if source == "cd138":
-            return split_by_patient(fields, self.validation, self.test)
+        groups = {field.group for field in fields}
+        validation, test = ([name for name in names if name in groups] for names in (self.validation, self.test))
+        if source == "cd138" or (source == "laboratory" and (validation or test)):
+            return split_by_patient(fields, validation, test)
         if self.validation or self.test or self.hold_out_images:
-            return split_by_image(fields)
+            return split_by_image(fields, self._drawn_from(fields) if source == "laboratory" else None)
         return Split(tuple(fields), (), ())
+
+    def _drawn_from(self, fields: Sequence[TrainingField]) -> int:
+        """Return what a laboratory's patients are drawn from to be held out; refuse too few of them."""
+        patients = sorted({field.group for field in fields})
+        if len(patients) < FEWEST_PATIENTS:
+            raise SettingsError(
+                f"{self.laboratory}: its items are of {len(patients)} patient{'s' * (len(patients) > 1)} "
+                f"({', '.join(patients)}); {FEWEST_PATIENTS} are the least, one each to learn from, to choose "
+                "thresholds on and to test on, so add items of others."
+            )
+        return self.seed
 
     def _counted(self, fields: Sequence[TrainingField]) -> tuple[TrainingField, ...]:
         """Return the counted crops to learn from."""
@@ -158,8 +206,37 @@ class SplitPlan:
         return split_by_image(fields).training if held_out else tuple(fields)
 
 
-def held_out_counts(counted: Counted, split: Split, fold: int | None) -> Counted:
-    """Return the counted crops that a run is tested on: of its fold, and none that it learned from."""
+def held_out_notice(split: Split, fold: str) -> str:
+    """Return what is to be told before a run whose weights cannot be finished by themselves; "" of others.
+
+    Raises
+    ------
+    SettingsError
+        Where some validate, but nothing on which thresholds can be chosen.
+    """
+    stained = " or ".join(STAINED)
+    if any(field.source in STAINED for field in (split.test if fold else split.validation)):
+        return "" if split.test else "nobody tests: the card will have no figures."
+    if fold:
+        return f"fold {fold} holds out nothing of {stained}: no thresholds can be chosen on it and few figures made."
+    if split.validation:
+        raise SettingsError(
+            f"the validation part holds no field of {stained} to choose thresholds on; hold out patients of these, or "
+            "none at all and train the folds."
+        )
+    return (
+        "nobody is held out to choose thresholds on: the weights can only be finished with the five folds of this "
+        "recipe (--fold all)."
+    )
+
+
+def held_out_counts(counted: Counted, split: Split, fold: int | None, before: Container[str] = ()) -> Counted:
+    """Return the counted crops that a run is tested on: of its fold, and none that it learned from.
+
+    ``before`` are the groups that the weights it started from learned from, see ``starts``.
+    """
     learned = {field.name for field in split.training if field.source == "lysto"}
     tested = counted if fold is None else in_fold(counted, fold)
-    return {name: crop for name, crop in tested.items() if name not in learned}
+    return {
+        name: crop for name, crop in tested.items() if name not in learned and not was_learned(before, "lysto", name)
+    }

@@ -18,6 +18,7 @@ from ihc_quant.errors import SettingsError, WeightsError
 from ihc_quant.network.architecture import CellNetwork
 from ihc_quant.network.card import (
     ARCHITECTURES,
+    WEIGHTS_FOLDER,
     Calibration,
     DataSource,
     FoldsNetwork,
@@ -38,8 +39,10 @@ from ihc_quant.training.figures import (
     measurement_errors,
 )
 from ihc_quant.training.operating_point import OperatingPoint, choose_operating_point
+from ihc_quant.training.runs import note_finished
 from ihc_quant.training.sources import Counted
 from ihc_quant.training.splits import Split
+from ihc_quant.training.starts import LEARNED_BEFORE, learned_before
 from ihc_quant.training.state import START
 from ihc_quant.training.statements import (
     STAINED,
@@ -49,6 +52,9 @@ from ihc_quant.training.statements import (
     sources_of,
     validated_for,
 )
+
+UNKNOWN_ORIGIN = "nobody states what the starting weights learned from, so held-out images may be among it"
+"""Caution on the figures of weights that started from others without a card."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -164,10 +170,15 @@ def write_weights(trained: Trained, target: Path, verdict: Verdict) -> WeightsCa
     target.parent.mkdir(parents=True, exist_ok=True)
     network = trained.network()
     digest = save_arrays(arrays_of(network.state_dict()), target.with_name(f"{target.name}.safetensors"))
-    start, start_card = trained.folder / f"{START}.safetensors", trained.folder / f"{START}.json"
-    inherited = inherited_sources(start, read_card(start_card) if start_card.exists() else None)
+    note_finished(trained.folder, digest)
+    start, kept_card = trained.folder / f"{START}.safetensors", trained.folder / f"{START}.json"
+    start_card = read_card(kept_card) if kept_card.exists() else None
+    inherited = inherited_sources(start, start_card)
+    split = dict(verdict.split) | ({LEARNED_BEFORE: sorted(learned_before(start_card))} if start_card else {})
     sources = (*trained.sources(), *inherited)
-    point, caution = verdict.point, trained.settings.get("caution", "")
+    origin_known = start_card is not None or bool(inherited) or not start.exists()
+    cautions = [text for text in (trained.settings.get("caution", ""), "" if origin_known else UNKNOWN_ORIGIN) if text]
+    point = verdict.point
     card = WeightsCard(
         name=trained.name,
         created=datetime.now(UTC).date().isoformat(),
@@ -185,18 +196,18 @@ def write_weights(trained: Trained, target: Path, verdict: Verdict) -> WeightsCa
             positive=point.positive,
             uncertain=point.uncertain,
         ),
-        licence=licence_of(sources, origin_known=start_card.exists() or bool(inherited) or not start.exists()),
+        licence=licence_of(sources, origin_known=origin_known),
         validated_for=validated_for(sources, verdict.measurement),
         sources=sources,
-        split=dict(verdict.split),
+        split=split,
         seed=int(trained.settings["seed"]),
         metrics=dict(verdict.metrics),
         known_failures=known_failures(sources, verdict.metrics),
         training={**trained.settings, **(verdict.training or {})},
-        figures_of=f"{verdict.figures_of or 'these weights'}; {caution}" if caution else verdict.figures_of,
+        figures_of="; ".join([verdict.figures_of or "these weights", *cautions]) if cautions else verdict.figures_of,
         started_from=file_sha256(start) if start.exists() else "",
         measurement=verdict.measurement,
-        folds=_folds_named_before(target.with_name(f"{target.name}.json")),
+        folds=_folds_named_before(target.with_name(f"{target.name}.json")) or _folds_of(start_card),
     )
     target.with_name(f"{target.name}.json").write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
     draw_reliability(card.metrics, trained.folder / "reliability.png")
@@ -208,3 +219,11 @@ def _folds_named_before(path: Path) -> FoldsNetwork | None:
     with suppress(WeightsError):
         return read_card(path).folds
     return None
+
+
+def _folds_of(start: WeightsCard | None) -> FoldsNetwork | None:
+    """Return the network for folds of the weights that training started from, where it is still the one they name."""
+    if start is None or start.folds is None:
+        return None
+    path = WEIGHTS_FOLDER / "folds" / f"{start.folds.name}.safetensors"
+    return start.folds if path.is_file() and file_sha256(path) == start.folds.sha256 else None

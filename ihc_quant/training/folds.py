@@ -6,7 +6,7 @@ measured at.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from ihc_quant.training.figures import (
 from ihc_quant.training.finishing import Trained, Verdict, write_weights
 from ihc_quant.training.operating_point import QUICK_POINT, OperatingPoint, Trials, choose_operating_point
 from ihc_quant.training.runs import check_same_recipe
+from ihc_quant.training.splits import PATIENTS_KNOWN
 from ihc_quant.training.statements import STAINED
 
 FOLD_WEIGHTS = "weights"
@@ -94,7 +95,10 @@ def finish_from_folds(whole: Trained, target: Path, folds: Sequence[Trained]) ->
         point=chosen_on(folds, maps, trials),
         fitted_on=f"matched cells that the {len(folds)} fold models found on what they held out",
         metrics={**held_out_figures(fields), "lysto": count_figures(found, true)},
-        measurement=measurement_errors(fields, f"out-of-fold, {len(folds)} folds by patient"),
+        measurement=tuple(
+            replace(error, how=f"out-of-fold, {len(folds)} folds by {_unit(error.source)}")
+            for error in measurement_errors(fields, "out-of-fold")
+        ),
         split=whole.groups() | {fold.name: fold.groups()["test"] for fold in folds},
         figures_of=(
             "the fold models of the same recipe, each on what it held out and at an operating point chosen on the "
@@ -164,6 +168,11 @@ def chosen_on(folds: Sequence[Trained], maps: Sequence[Sequence[FieldMaps]], tri
     if not stained:
         raise SettingsError(f"the folds hold out no field of {' or '.join(STAINED)} to choose on.")
     return choose_operating_point(stained, folds[0].pixel_um, trials)
+
+
+def _unit(source: str) -> str:
+    """Return what folds hold out of a source."""
+    return "patient" if source in PATIENTS_KNOWN else "image"
 
 
 def _judged(fold: Trained, maps: Sequence[FieldMaps], point: OperatingPoint) -> JudgedFold:

@@ -16,7 +16,7 @@ from ihc_quant.training.charts import draw_curves
 
 def add_to_log(path: Path, row: Mapping[str, float]) -> None:
     """Add a line to a log, which begins with the names of its columns, and draw ``curves.png`` beside it anew."""
-    new = not path.exists()
+    new = not path.exists() or not path.stat().st_size
     with path.open("a", newline="") as stream:
         writer = csv.DictWriter(stream, row, lineterminator="\n")
         if new:
@@ -34,8 +34,9 @@ def read_log(path: Path) -> dict[str, list[float]]:
 
 def forget_after(path: Path, step: int) -> None:
     """Drop lines of the log that were written after the checkpoint; they will come again."""
-    head, *lines = path.read_text().splitlines(keepends=True) if path.exists() else [""]
-    path.write_text(head + "".join(line for line in lines if int(line.split(",")[0]) <= step))
+    if path.exists():
+        head, *lines = path.read_text().splitlines(keepends=True) or [""]
+        path.write_text(head + "".join(line for line in lines if int(line.split(",")[0]) <= step))
 
 
 class Watch:

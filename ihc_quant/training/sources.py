@@ -33,6 +33,8 @@ HE_MPP = 0.5
 """µm per pixel of the H&E lymph node; not stated. Its lymphocytes measure 10 pixels across, so it cannot be 0.25."""
 HE_PIECE_PX = 512
 """Side of the pieces that an H&E slide is cut into, in pixels of the network."""
+PAINTED_UM = 0.5
+"""µm per pixel of painted images."""
 NUCLEUS_DIAMETER_UM = 8.0
 """Median nuclear diameter to which images of unknown scale are brought."""
 

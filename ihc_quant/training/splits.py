@@ -1,5 +1,6 @@
 """Which fields train, which choose the operating points, which test. By patient, never by tile."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -11,6 +12,8 @@ FOLDS = 5
 """Folds of the cross-validation. Sets without patients are split by image, of every five in order of name."""
 CD138_FOLDS = ("001", "003", "004", "005", "006")
 """Patient group of the CD138 set that each fold holds out."""
+PATIENTS_KNOWN = ("cd138", "laboratory")
+"""Sets whose groups are patients; of all others they are images."""
 
 T = TypeVar("T")
 
@@ -62,9 +65,17 @@ def split_by_patient(fields: Sequence[TrainingField], validation: Sequence[str],
     )
 
 
-def split_by_image(fields: Sequence[TrainingField]) -> Split:
-    """Split fields whose group is the image: of every ``FOLDS`` the first tests and the second validates."""
-    ordered, fold = _by_group(fields)
+def split_by_image(fields: Sequence[TrainingField], seed: int | None = None) -> Split:
+    """Split fields by group: of every ``FOLDS`` the first tests and the second validates.
+
+    Parameters
+    ----------
+    fields : sequence of TrainingField
+        Of one source.
+    seed : int, optional
+        Takes the groups in an order drawn from it and from their names alone; without, in order of the fields' names.
+    """
+    ordered, fold = _by_group(fields, seed)
     return Split(
         tuple(field for field in ordered if fold[field.group] > 1),
         tuple(field for field in ordered if fold[field.group] == 1),
@@ -72,7 +83,9 @@ def split_by_image(fields: Sequence[TrainingField]) -> Split:
     )
 
 
-def hold_out_fold(fields: Sequence[TrainingField], fold: int, patients: Sequence[str] = ()) -> Split:
+def hold_out_fold(
+    fields: Sequence[TrainingField], fold: int, patients: Sequence[str] = (), seed: int | None = None
+) -> Split:
     """Test on one fold and train on all others; nothing validates.
 
     Parameters
@@ -82,7 +95,9 @@ def hold_out_fold(fields: Sequence[TrainingField], fold: int, patients: Sequence
     fold : int
         Below ``FOLDS``.
     patients : sequence of str, optional
-        Group that each fold holds out; without, a fold holds out every fifth group in order of its images' names.
+        Group that each fold holds out; without, a fold holds out every fifth group.
+    seed : int, optional
+        Orders these groups, see ``split_by_image``.
 
     Raises
     ------
@@ -90,7 +105,7 @@ def hold_out_fold(fields: Sequence[TrainingField], fold: int, patients: Sequence
         Where the groups of the fields are not these patients, as one would then be held out by no fold.
     """
     if not patients:
-        ordered, fold_of = _by_group(fields)
+        ordered, fold_of = _by_group(fields, seed)
         held_out = {group for group, of_group in fold_of.items() if of_group == fold}
         return Split(
             tuple(field for field in ordered if field.group not in held_out),
@@ -116,12 +131,14 @@ def in_fold(items: Mapping[str, T], fold: int) -> dict[str, T]:
     return {name: items[name] for index, name in enumerate(sorted(items)) if index % FOLDS == fold}
 
 
-def _by_group(fields: Sequence[TrainingField]) -> tuple[list[TrainingField], dict[str, int]]:
+def _by_group(fields: Sequence[TrainingField], seed: int | None) -> tuple[list[TrainingField], dict[str, int]]:
     """Return the fields in order of name, and the fold of each group."""
     ordered = sorted(fields, key=lambda field: field.name)
-    return ordered, {
-        group: index % FOLDS for index, group in enumerate(dict.fromkeys(field.group for field in ordered))
-    }
+    groups = list(dict.fromkeys(field.group for field in ordered))
+    if seed is not None:
+        # In the order of a list, whoever heads it would be tested; the order of digests nobody chose.
+        groups.sort(key=lambda group: hashlib.sha256(f"{seed} {group}".encode()).digest())
+    return ordered, {group: index % FOLDS for index, group in enumerate(groups)}
 
 
 def joined(splits: Sequence[Split]) -> Split:

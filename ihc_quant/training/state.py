@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ihc_quant.errors import SettingsError
+from ihc_quant.errors import SettingsError, WeightsError
 from ihc_quant.network.architecture import CellNetwork
 from ihc_quant.network.card import read_card, resolve_card
 from ihc_quant.network.quantisation import on_steps
@@ -68,7 +68,11 @@ def save_last(state: State, path: Path) -> None:
 
 def load_last(state: State, path: Path) -> None:
     """Bring a first state to where ``save_last`` left one."""
-    tensors = {name: torch.from_numpy(array) for name, array in load_arrays(path).items()}
+    damaged = f"{path}: the checkpoint is damaged; put a copy in its place, or delete {path.parent} and train anew."
+    try:
+        tensors = {name: torch.from_numpy(array) for name, array in load_arrays(path).items()}
+    except WeightsError as error:
+        raise SettingsError(damaged) from error
     if "ended" not in tensors:
         raise SettingsError(f"{path}: an earlier release wrote it and none can go on from it; take another --name.")
     moments: dict[int, dict[str, Tensor]] = {}
@@ -83,6 +87,12 @@ def load_last(state: State, path: Path) -> None:
             tensor.copy_(tensors[f"{kind}.{name}"].reshape(tensor.shape))
     state.step, state.best = int(tensors["step"]), float(tensors["best"])
     state.best_step, state.ended = int(tensors["best_step"]), int(tensors["ended"])
+    best = path.with_name("best.safetensors")
+    if state.best_step and not best.exists():
+        raise SettingsError(
+            f"{best} is missing, which this run wrote at step {state.best_step} and does not make again; put it back, "
+            f"or delete {path.parent} and train anew."
+        )
 
 
 def keep_best(state: State, kept: Mapping[str, Tensor], score: float | None, path: Path) -> None:
@@ -115,14 +125,14 @@ def keep_start(weights: str, folder: Path) -> None:
         Where they cannot be used.
     """
     path = Path(weights)
-    if _has_card(path):
+    if has_card(path):
         path = load_weights(weights).path  # which checks that file and card belong together
         (folder / f"{START}.json").write_bytes(resolve_card(weights).read_bytes())
     load_arrays(path)
     (folder / f"{START}.safetensors").write_bytes(path.read_bytes())
 
 
-def _has_card(weights: Path) -> bool:
+def has_card(weights: Path) -> bool:
     """Return whether weights to start from have a card: shipped ones, a card itself, or tensors beside theirs."""
     return weights.suffix != ".safetensors" or weights.with_suffix(".json").exists()
 
@@ -138,7 +148,7 @@ def encoder_of(start: str) -> str:
     if not start:
         return "plain"
     path = Path(start)
-    if _has_card(path):
+    if has_card(path):
         return read_card(resolve_card(start)).architecture.encoder
     return "efficientnet_lite0" if any(".widen." in name for name in load_arrays(path)) else "plain"
 

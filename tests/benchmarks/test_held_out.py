@@ -10,6 +10,7 @@ from labelled_images import LabelledImage
 
 from ihc_quant.errors import SettingsError
 from ihc_quant.network.card import DataSource, WeightsCard
+from ihc_quant.training.starts import LEARNED_BEFORE
 from ihc_quant.training.statements import INHERITED
 from tests.conftest import PaintedPredictor
 
@@ -50,7 +51,7 @@ def test_what_the_weights_they_started_from_learned_from_is_not_judged(test: lis
     assert held_out(TILES, started) == []
     assert "started from weights that learned from cd138" in left_out_because(TILES, started)
     assert left_out_because([image("bcdata", "2")], started.model_copy(update={"split": {}})) == ""
-    with pytest.raises(SettingsError, match="these started from learned from the set of cd138/003"):
+    with pytest.raises(SettingsError, match="cd138/003 is training of the start data"):
         require_unseen(["cd138/003"], started)
 
 
@@ -58,6 +59,15 @@ def test_what_is_left_out_has_a_reason() -> None:
     assert "to the last image" in left_out_because(TILES, card(training=["cd138/001"], test=[]))
     assert left_out_because(TILES, card(training=["cd138/001"], test=["cd138/003"])) == ""
     assert left_out_because([], card()) == "no images are there"
+
+
+@pytest.mark.parametrize("known", ["cd138/003", "cd138/*"])
+def test_groups_that_the_starting_weights_learned_from_are_not_judged(known: str) -> None:
+    split = card(training=["laboratory/P1"], test=["laboratory/P2"])
+    split = split.model_copy(update={"split": split.split | {LEARNED_BEFORE: [known]}})
+    assert held_out(TILES, split) == []
+    with pytest.raises(SettingsError, match="cd138/003 is training of the start data"):
+        require_unseen(["cd138/003"], split)
 
 
 def test_images_named_with_their_suffix_are_the_same() -> None:

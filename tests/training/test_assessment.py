@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ihc_quant.cells.find import CellSettings
+from ihc_quant.domain.measurement_error import MeasurementError
 from ihc_quant.errors import SettingsError
 from ihc_quant.network.architecture import CellNetwork
 from ihc_quant.network.card import ARCHITECTURES, Architecture, read_card
@@ -38,7 +39,7 @@ from ihc_quant.training.figures import (
     measurement_errors,
 )
 from ihc_quant.training.finishing import Trained, finish_weights
-from ihc_quant.training.folds import finish_folds
+from ihc_quant.training.folds import finish_folds, finish_from_folds
 from ihc_quant.training.operating_point import (
     QUICK_POINT,
     OperatingPoint,
@@ -48,6 +49,7 @@ from ihc_quant.training.operating_point import (
     choose_positive,
 )
 from ihc_quant.training.splits import Split
+from ihc_quant.training.statements import STAINED
 from ihc_quant.training.targets import targets_of
 
 MakeField = Callable[..., TrainingField]
@@ -135,6 +137,38 @@ def test_cells_of_unknown_call_do_not_calibrate(fields: list[TrainingField]) -> 
     assert len(matched_calls([found])) == len(calls) - 1
     assert count_in_valid(found, 0.5, positive=True) is None, "how many are positive is not known"
     assert count_in_valid(found, 0.5, positive=False) == (len(calls), len(calls))
+
+
+@pytest.mark.parametrize("call", [0, 1])
+def test_cells_of_unknown_call_are_neither_rightly_nor_wrongly_called(fields: list[TrainingField], call: int) -> None:
+    of_call = np.flatnonzero(fields[0].calls == call)
+    calls = fields[0].calls.copy()
+    calls[of_call[:2]] = UNKNOWN
+    (maps,) = run_network(Oracle(fields), fields[:1])
+    (found,) = cells_of([FieldMaps(replace(fields[0], calls=calls), maps.logits)], 0.5, CellSettings())
+    detection = detect_cells(found, 0.5)
+    assert (detection.positive.f1, detection.negative.f1) == (1, 1)
+    assert detection.positive.tp + detection.negative.tp == len(calls) - 2
+    assert detection.either.tp == len(calls)
+    assert percent_error(found, 0.5) == pytest.approx(0)
+
+
+def test_a_missed_cell_of_unknown_call_takes_no_found_one_from_its_neighbour(fields: list[TrainingField]) -> None:
+    field = fields[0]
+    assert field.points_px is not None
+    beside = field.points_px[:1] + np.array(
+        [4, 0]
+    )  # 2 µm: near enough to be paired, farther than the found cell's own mark
+    marked = replace(
+        field,
+        points_px=np.vstack([field.points_px, beside]),
+        calls=np.append(field.calls, np.int8(UNKNOWN)),
+    )
+    (maps,) = run_network(Oracle(fields), fields[:1])
+    (found,) = cells_of([FieldMaps(marked, maps.logits)], 0.5, CellSettings())
+    detection = detect_cells(found, 0.5)
+    assert detection.positive.tp + detection.negative.tp == len(field.calls)
+    assert (detection.positive.fn, detection.negative.fn, detection.either.fn) == (0, 0, 1)
 
 
 @pytest.mark.parametrize("noise", [0.5, 1.5])
@@ -339,3 +373,15 @@ def test_no_patient_chooses_the_point_it_is_measured_at(
     ]
     assert [card.metrics["cd138"]["images"] for card in cards] == [1, 1, 1]
     assert (tmp_path / "fold-1" / "weights.safetensors").exists()
+    # Which images of BCData are of one patient nobody knows, so folds cannot be by patient there.
+    whole = trained(tmp_path / "whole", Split(tuple(fields), (), ()), {"encoder": "plain", "pixel_um": 0.5, "seed": 3})
+    monkeypatch.setattr("ihc_quant.training.folds.measurement_errors", lambda _, how: list(map(error_on, STAINED[:2])))
+    card = finish_from_folds(whole, tmp_path / "w", folds)
+    assert [error.how for error in card.measurement] == [
+        "out-of-fold, 3 folds by patient",
+        "out-of-fold, 3 folds by image",
+    ]
+
+
+def error_on(source: str) -> MeasurementError:
+    return MeasurementError(source, "x", "y", "out-of-fold", 1, 1, 0.0, 0.0, 0, 0, None, None)

@@ -37,8 +37,16 @@ def test_a_log_grows_is_cut_back_and_its_curves_follow(tmp_path: Path) -> None:
     assert read_log(path)["step"] == [1, 2]
     add_to_log(path, row(3, mean=0.75))
     assert (tmp_path / "curves.png").read_bytes() == three
-    forget_after(tmp_path / "new.csv", 5)
-    assert (tmp_path / "new.csv").read_text() == ""
+
+
+def test_a_log_that_was_lost_or_emptied_begins_anew(tmp_path: Path) -> None:
+    forget_after(tmp_path / "none.csv", 5)
+    assert not (tmp_path / "none.csv").exists()
+    path = tmp_path / "log.csv"
+    path.write_text("")
+    forget_after(path, 5)
+    add_to_log(path, row(6))
+    assert read_log(path)["step"] == [6]
 
 
 def test_without_validation_there_are_only_losses(tmp_path: Path) -> None:

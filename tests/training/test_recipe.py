@@ -6,15 +6,16 @@ from pathlib import Path
 import pytest
 
 from ihc_quant.errors import SettingsError
-from ihc_quant.training.recipe import read_recipe, stated_settings
+from ihc_quant.training.recipe import read_recipe, require_limits, stated_settings
 
 
 @dataclass
 class Knobs:
-    steps: int = 5
+    steps: int = 5  # how many, up to 100 %
     rate: float = 0.1
     name: str = "x"
     quick: bool = False
+    items: str = ""  # a list
 
 
 def written(folder: Path, text: str) -> Path:
@@ -58,6 +59,30 @@ def test_only_what_is_stated_is_stated(tmp_path: Path) -> None:
 def test_a_recipe_that_cannot_be_followed_is_one_sentence(tmp_path: Path, text: str, words: str) -> None:
     with pytest.raises(SettingsError, match=words):
         read_recipe(written(tmp_path, text), Knobs)
+
+
+def test_a_file_that_a_recipe_names_lies_in_its_folder_and_one_of_a_flag_where_one_works(tmp_path: Path) -> None:
+    recipe = str(written(tmp_path, "items: lists/ours.yaml\n"))
+    assert stated_settings(Knobs, None, ["--settings", recipe], ["items"])["items"] == str(tmp_path / "lists/ours.yaml")
+    assert stated_settings(Knobs, None, ["--settings", recipe, "--items", "b.yaml"], ["items"])["items"] == "b.yaml"
+    absolute = str(written(tmp_path, f"items: {tmp_path / 'x.yaml'}\n"))
+    assert stated_settings(Knobs, None, ["--settings", absolute], ["items"])["items"] == str(tmp_path / "x.yaml")
+    nothing = str(written(tmp_path, 'items: ""\n'))
+    assert stated_settings(Knobs, None, ["--settings", nothing], ["items"])["items"] == ""
+
+
+def test_help_says_what_the_source_says_of_each_setting(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        stated_settings(Knobs, None, ["--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert "--steps STEPS how many, up to 100 % (default 5)" in text
+    assert "--rate RATE (default 0.1)" in text
+
+
+@pytest.mark.parametrize("rate", [float("nan"), float("inf"), -1.0])
+def test_numbers_beyond_their_limits_are_refused(rate: float) -> None:
+    with pytest.raises(SettingsError, match="--rate must be 0 or more, not"):
+        require_limits(Knobs(rate=rate), {"0 or more": (lambda value: value >= 0, ["steps", "rate"])})
 
 
 def test_a_recipe_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:

@@ -1,11 +1,14 @@
 """Splits: by patient, disjoint, complete."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ihc_quant.errors import SettingsError
+from ihc_quant.training.collection import SplitPlan, held_out_notice
 from ihc_quant.training.field import TrainingField
 from ihc_quant.training.sources import patient_of
 from ihc_quant.training.splits import (
@@ -77,6 +80,72 @@ def test_a_patient_named_twice_or_not_there_is_refused(validation: list[str], te
 )
 def test_the_two_slides_of_a_patient_are_one_patient(stem: str, patient: str) -> None:
     assert patient_of(stem) == patient
+
+
+@given(st.permutations([f"P{number:02}" for number in range(12)]), st.integers(0, 3))
+def test_the_order_of_a_list_decides_nothing_where_a_seed_does(order: list[str], seed: int) -> None:
+    def listed(names: list[str]) -> list[TrainingField]:
+        return [field_of(f"item {number:03}", name) for number, name in enumerate(names, start=1)]
+
+    patients = sorted(order)
+    assert parts_of(split_by_image(listed(order), seed)) == parts_of(split_by_image(listed(patients), seed))
+    for fold in range(FOLDS):
+        one, other = (hold_out_fold(listed(names), fold, (), seed) for names in (order, patients))
+        assert parts_of(one) == parts_of(other)
+    tests = {tuple(sorted(parts_of(split_by_image(listed(patients), seed))[2])) for seed in range(4)}
+    assert len(tests) > 1
+
+
+def plan(validation: str = "", test: str = "", fold: int | None = None, hold_out: bool = False) -> SplitPlan:
+    validating, testing = ([name for name in part.split(",") if name] for part in (validation, test))
+    return SplitPlan(fold, validating, testing, hold_out, "ours.yaml", 1)
+
+
+SHARES = {"cd138": 1, "laboratory": 1}
+SOURCES = {
+    "cd138": [field_of(group, group) for group in CD138_FOLDS],
+    "laboratory": [field_of(f"item {number}", f"P{number}") for number in range(6)],
+}
+
+
+def test_patients_of_a_laboratory_can_be_named_beside_those_of_cd138() -> None:
+    assert parts_of(plan("P1,006", "P2,003").split(SOURCES, SHARES)) == [
+        {"001", "004", "005", "P0", "P3", "P4", "P5"},
+        {"006", "P1"},
+        {"003", "P2"},
+    ]
+    alone = {"laboratory": SOURCES["laboratory"]}
+    assert parts_of(plan("P1", "P2").split(alone, SHARES))[1:] == [{"P1"}, {"P2"}]
+    # The defaults name CD138's groups, which says nothing of a laboratory: a fifth of it each is held out.
+    assert [len(part) for part in parts_of(plan("006", "003").split(alone, SHARES))] == [3, 1, 2]
+
+
+@pytest.mark.parametrize(("validation", "test"), [("P9", ""), ("", "cd138/006"), ("P1,nobody", "P2")])
+def test_a_name_that_no_set_has_is_refused(validation: str, test: str) -> None:
+    with pytest.raises(SettingsError, match=r"no such patient: .*--validation-patients .*001, .*P0, P1"):
+        plan(validation, test).split(SOURCES, SHARES)
+    with pytest.raises(SettingsError, match="patient P1 cannot both validate and test"):
+        plan("P1", "P1").split(SOURCES, SHARES)
+
+
+@pytest.mark.parametrize(("patients", "words"), [(1, r"1 patient \(P0\)"), (2, r"2 patients \(P0, P1\)")])
+def test_too_few_patients_of_a_laboratory_are_a_sentence_that_names_its_list(patients: int, words: str) -> None:
+    few = {"laboratory": SOURCES["laboratory"][:patients]}
+    for each in (plan(hold_out=True), plan(fold=3)):
+        with pytest.raises(SettingsError, match=rf"^ours\.yaml: .*{words}; 3 are the least"):
+            each.split(few, SHARES)
+    assert len(plan().split(few, SHARES).training) == patients  # folds or not, nobody is to be held out here
+
+
+def test_before_the_first_step_it_is_told_that_nobody_is_held_out() -> None:
+    painted, outlined = (replace(field_of("1", "1"), source=source) for source in ("painted", "dsb2018"))
+    assert held_out_notice(Split((painted,), (painted,), (painted,)), "") == ""
+    assert "nobody tests" in held_out_notice(Split((painted,), (painted,), ()), "")
+    assert "--fold all" in held_out_notice(Split((painted,), (), ()), "")
+    assert held_out_notice(Split((painted,), (), (painted,)), "0") == ""
+    assert held_out_notice(Split((painted,), (), (outlined,)), "2").startswith("fold 2 holds out nothing of cd138 or")
+    with pytest.raises(SettingsError, match="validation part holds no field of cd138 or"):
+        held_out_notice(Split((painted,), (outlined,), ()), "")
 
 
 def test_splits_are_joined_part_by_part() -> None:
