@@ -169,7 +169,8 @@ def calibrate(results: Sequence[FieldMaps], pixel_um: float, settings: CellSetti
 
     A cell's probability is a mean over its pixels, and scaling a mean is not the mean of scaled values. What was fitted
     to cells is therefore applied to pixels, measured again and corrected, for as long as that makes the cells'
-    probabilities better.
+    probabilities better. Of a network whose calls are no better than chance the slope would not be positive; its
+    probabilities stay as they are.
     """
     best, tried, loss = PlattScaling(), PlattScaling(), np.inf
     for _ in range(CALIBRATION_ROUNDS):
@@ -179,6 +180,8 @@ def calibrate(results: Sequence[FieldMaps], pixel_um: float, settings: CellSetti
             break
         best, loss = tried, log_loss(calls, weight)
         tried = best.then(fit_platt(calls, weight))
+        if not tried.slope > 0:
+            break
     return PlattScaling(round(best.slope, 5), round(best.intercept, 5))
 
 

@@ -12,7 +12,7 @@ from ihc_quant.cells.find import CellSettings
 from ihc_quant.evaluation.matching import ClassDetection, Detection
 from ihc_quant.training import operating_point
 from ihc_quant.training.assessment import FieldMaps, cells_of
-from ihc_quant.training.calibration import MatchedCalls
+from ihc_quant.training.calibration import MatchedCalls, PlattScaling
 from ihc_quant.training.field import TrainingField
 from ihc_quant.training.operating_point import (
     QUICK_POINT,
@@ -116,6 +116,17 @@ def test_of_equally_good_heights_the_one_that_finds_the_right_number_is_taken(mo
     monkeypatch.setattr(operating_point, "CENTRE_THRESHOLDS", np.array(list(f1)))
     monkeypatch.setattr(Trials, "detections", detections)
     assert choose_peaks([], 0.5, Trials()).centre_threshold == 0.55
+
+
+def test_calls_that_are_worse_than_chance_are_not_turned_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    good = drawn(2000, 1)
+    backward = MatchedCalls(good.p_positive, ~good.positive)
+    monkeypatch.setattr(operating_point, "cells_of", lambda *_: [])
+    for calls in (good, backward):
+        monkeypatch.setattr(operating_point, "balanced_calls", lambda _, calls=calls: (calls, np.ones(len(calls))))
+        scaling = operating_point.calibrate([], 0.5, CellSettings())
+        assert scaling.slope > 0
+    assert scaling == PlattScaling()
 
 
 def test_folds_choose_on_the_same_painted_fields(monkeypatch: pytest.MonkeyPatch) -> None:
