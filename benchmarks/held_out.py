@@ -19,7 +19,7 @@ def held_out(images: Sequence[LabelledImage], card: WeightsCard) -> list[Labelle
 
     These are the groups that the card lists as test. Where it lists none, they are all images of a source that the
     weights never saw, and none of one that they learned from to the last image. Of a source that the weights they
-    started from learned from there are none either: their card does not say which images those were.
+    started from learned from to the last image, there are none either; so where their card does not say from which.
 
     Raises
     ------

@@ -92,14 +92,14 @@ def _error(error: MeasurementError) -> str:
         if share is not None
     ]
     spread = f"{error.bias_points:+.1f} points on average, standard deviation {error.sd_points:.1f}"
-    groups = f"{error.images} images in {error.patients} groups, {error.how}"
+    groups = f"{_numbered(error.images, 'image')} in {_numbered(error.patients, 'group')}, {error.how}"
     return ", ".join([f"{error.marker}, {error.tissue} ({groups}): {spread}", *shares])
 
 
 def _count_errors(errors: Sequence[MeasurementError]) -> str:
     counted = [
-        f"{error.marker}, {error.tissue}, {which} ({count.images} images in {count.patients} groups with at least "
-        f"{count.least_cells}): found / true {math.exp(count.bias_log):.3f} as geometric mean, its logarithm "
+        f"{error.marker}, {error.tissue}, {which} ({_numbered(count.images, 'image')} in {_numbered(count.patients, 'group')} with "
+        f"at least {count.least_cells}): found / true {math.exp(count.bias_log):.3f} as geometric mean, its logarithm "
         f"{count.bias_log:+.3f} with standard deviation {count.sd_log:.3f}"
         for error in errors
         for which, count in (("positive cells", error.positive_count), ("all cells", error.cell_count))
@@ -145,3 +145,7 @@ def _value(value: Any) -> str:
 
 def _words(name: str) -> str:
     return name.replace("_", " ")
+
+
+def _numbered(count: int, noun: str) -> str:
+    return f"{count} {noun}{'s' * (count != 1)}"

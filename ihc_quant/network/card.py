@@ -5,11 +5,12 @@ Reading a card imports no torch, so that commands which only list weights start 
 
 import hashlib
 import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ihc_quant.domain.measurement_error import MeasurementError as MeasurementError
 from ihc_quant.domain.measurement_error import PatientCalls
@@ -125,7 +126,7 @@ class Thresholds(CardPart):
         if not 0 <= low <= high <= 1:
             raise ValueError(f"the band of uncertain calls lies within 0 to 1, got {low} to {high}")
         if not low <= self.positive <= high:
-            raise ValueError(f"the band of uncertain calls, {low} to {high}, holds the threshold {self.positive}")
+            raise ValueError(f"the band of uncertain calls, {low} to {high}, must hold the threshold {self.positive}")
         return self
 
 
@@ -203,11 +204,18 @@ class WeightsCard(CardPart):
     folds: FoldsNetwork | None = None
 
     def errors_by_patient(self) -> tuple[MeasurementError, ...]:
-        """Return ``measurement`` with the calls of each patient, where ``metrics`` has figures by group."""
-        return tuple(
-            error if error.by_patient else replace(error, by_patient=_calls_by_patient(self.metrics.get(error.source)))
-            for error in self.measurement
-        )
+        """Return ``measurement`` with the calls of each patient.
+
+        Cards that were written before they held them have figures by group; these are taken where the source has one
+        marker and as many groups as patients.
+        """
+        sources = Counter(error.source for error in self.measurement)
+        errors = []
+        for error in self.measurement:
+            by_group = () if error.by_patient else _calls_by_patient(self.metrics.get(error.source))
+            alone = sources[error.source] == 1 and len(by_group) == error.patients
+            errors.append(replace(error, by_patient=by_group) if alone else error)
+        return tuple(errors)
 
 
 def _calls_by_patient(figures: Any) -> tuple[PatientCalls, ...]:
@@ -278,5 +286,12 @@ def read_card(path: Path) -> WeightsCard:
         return WeightsCard.model_validate(values)
     except OSError as error:
         raise WeightsError(f"{path}: the weights' card cannot be read; check the file and its permissions.") from error
-    except ValueError as error:  # not text, not JSON, or not a card: all three are ValueErrors
+    except ValidationError as error:
+        first = error.errors()[0]
+        where, why = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
+        raise WeightsError(
+            f"{path}: this is not a valid weights' card ({where}: {why}); fetch shipped weights again, and write your "
+            "own anew with train.py --finish."
+        ) from error
+    except ValueError as error:  # neither text nor JSON
         raise WeightsError(f"{path}: this is not a valid weights' card; fetch the weights again.") from error

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ihc_quant.domain.measurement_error import LogCountError, MeasurementError
+from ihc_quant.domain.measurement_error import LogCountError, MeasurementError, PatientCalls
 from ihc_quant.evaluation.counting import count_errors
 from ihc_quant.evaluation.matching import ClassDetection, Detection
 from ihc_quant.network.architecture import CellNetwork
@@ -93,9 +93,7 @@ def measurement_errors(judged: Sequence[JudgedField], how: str) -> tuple[Measure
         errors = _percent_errors(fields)
         if shown is None or not errors:
             continue
-        matched = [matched_calls([each.found]) for each in fields]
-        positive = MatchedCalls.concatenate(matched).positive
-        called = _called(fields, matched)
+        calls = _calls(fields)
         measured.append(
             MeasurementError(
                 source=source,
@@ -106,15 +104,26 @@ def measurement_errors(judged: Sequence[JudgedField], how: str) -> tuple[Measure
                 patients=len({each.found.field.group for each in fields if _percent_errors([each])}),
                 bias_points=round(float(np.mean(errors)), 3),
                 sd_points=round(_spread(errors), 3),
-                positive_cells=int(positive.sum()),
-                negative_cells=int((~positive).sum()),
-                sensitivity=_share(called[positive]),
-                specificity=_share(~called[~positive]),
+                **asdict(calls),
+                by_patient=tuple(_calls(of_patient) for of_patient in _by(fields, lambda field: field.group).values()),
                 positive_count=count_error(fields, positive=True),
                 cell_count=count_error(fields, positive=False),
             )
         )
     return tuple(measured)
+
+
+def _calls(judged: Sequence[JudgedField]) -> PatientCalls:
+    """Return how found cells were called, of one patient or of several taken together."""
+    matched = [matched_calls([each.found]) for each in judged]
+    positive = MatchedCalls.concatenate(matched).positive
+    called = _called(judged, matched)
+    return PatientCalls(
+        positive_cells=int(positive.sum()),
+        negative_cells=int((~positive).sum()),
+        sensitivity=_share(called[positive]),
+        specificity=_share(~called[~positive]),
+    )
 
 
 def count_error(judged: Sequence[JudgedField], *, positive: bool) -> LogCountError | None:

@@ -167,6 +167,16 @@ def finish_weights(trained: Trained, target: Path) -> WeightsCard:
 
 def write_weights(trained: Trained, target: Path, verdict: Verdict) -> WeightsCard:
     """Write weights and card, and ``reliability.png`` into the run's folder."""
+    point = verdict.point
+    # Checked before earlier weights of this name are replaced.
+    calibration = Calibration(slope=point.scaling.slope, intercept=point.scaling.intercept, fitted_on=verdict.fitted_on)
+    thresholds = Thresholds(
+        centre=point.cells.centre_threshold,
+        presence=point.cells.presence_threshold,
+        extent=point.cells.extent_threshold,
+        positive=point.positive,
+        uncertain=point.uncertain,
+    )
     target.parent.mkdir(parents=True, exist_ok=True)
     network = trained.network()
     digest = save_arrays(arrays_of(network.state_dict()), target.with_name(f"{target.name}.safetensors"))
@@ -178,7 +188,6 @@ def write_weights(trained: Trained, target: Path, verdict: Verdict) -> WeightsCa
     sources = (*trained.sources(), *inherited)
     origin_known = start_card is not None or bool(inherited) or not start.exists()
     cautions = [text for text in (trained.settings.get("caution", ""), "" if origin_known else UNKNOWN_ORIGIN) if text]
-    point = verdict.point
     card = WeightsCard(
         name=trained.name,
         created=datetime.now(UTC).date().isoformat(),
@@ -186,16 +195,8 @@ def write_weights(trained: Trained, target: Path, verdict: Verdict) -> WeightsCa
         pixel_um=trained.pixel_um,
         normalisation="1 - sRGB / 255",
         architecture=network.architecture,
-        calibration=Calibration(
-            slope=point.scaling.slope, intercept=point.scaling.intercept, fitted_on=verdict.fitted_on
-        ),
-        thresholds=Thresholds(
-            centre=point.cells.centre_threshold,
-            presence=point.cells.presence_threshold,
-            extent=point.cells.extent_threshold,
-            positive=point.positive,
-            uncertain=point.uncertain,
-        ),
+        calibration=calibration,
+        thresholds=thresholds,
         licence=licence_of(sources, origin_known=origin_known),
         validated_for=validated_for(sources, verdict.measurement),
         sources=sources,

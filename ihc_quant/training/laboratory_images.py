@@ -135,13 +135,17 @@ def _read_image(
 def _calibration(info: SlideInfo, laboratory: Laboratory, item: LaboratoryItem, named: str, pixel_um: float) -> Mpp:
     """Return µm per pixel; ``SettingsError`` where they are unknown, contradict each other or are too coarse."""
     mpp = info.mpp or (Mpp.square(laboratory.mpp) if laboratory.mpp else None)
-    if item.mpp:
-        off = max(abs(item.mpp / info.mpp.x - 1), abs(item.mpp / info.mpp.y - 1)) if info.mpp else 0.0
-        if info.mpp and off > MPP_TOLERANCE and not item.mpp_of_file_is_wrong:
+    if (stated := item.mpp or laboratory.mpp) and info.mpp:
+        off = max(abs(stated / info.mpp.x - 1), abs(stated / info.mpp.y - 1)) > MPP_TOLERANCE
+        both = f"mpp is {stated:g}, but its file states {info.mpp.x:.4g} µm per pixel"
+        if off and item.mpp and not item.mpp_of_file_is_wrong:
             raise SettingsError(
-                f"{named}: mpp is {item.mpp:g}, but its file states {info.mpp.x:.4g} µm per pixel; leave mpp out, or "
-                "add mpp_of_file_is_wrong: true where you know that the file is wrong."
+                f"{named}: {both}; leave mpp out, or add mpp_of_file_is_wrong: true where you know that the file is "
+                "wrong."
             )
+        if off and not item.mpp:
+            LOG.warning("%s: at the top %s, which is taken; where the file is wrong, add mpp to the item.", named, both)
+    if item.mpp:
         mpp = Mpp.square(item.mpp)
     if mpp is None:
         raise SettingsError(f"{named}: {info.mpp_problem}; add mpp to the item, for example mpp: 0.25.")

@@ -180,7 +180,7 @@ def calibrate(results: Sequence[FieldMaps], pixel_um: float, settings: CellSetti
             break
         best, loss = tried, log_loss(calls, weight)
         tried = best.then(fit_platt(calls, weight))
-        if not tried.slope > 0:
+        if not round(tried.slope, 5) > 0:
             break
     return PlattScaling(round(best.slope, 5), round(best.intercept, 5))
 

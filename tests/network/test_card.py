@@ -110,13 +110,16 @@ def test_the_calls_of_each_patient_are_taken_from_the_figures_by_group(card_path
             "specificity": 0.99,
         }
 
-    card = json.loads(card_path.read_text()) | {"measurement": [MEASURED]}
+    card = json.loads(card_path.read_text()) | {"measurement": [MEASURED | {"patients": 3}]}
     groups = {"001": group(90, 5, 0.9), "002": group(0, 4, None), "003": group(0, 7, 0.0)}
     card["metrics"] = {"cd138": {"by_group": groups}}
     card_path.write_text(json.dumps(card))
     (error,) = read_card(card_path).errors_by_patient()
     assert [(each.positive_cells, each.sensitivity) for each in error.by_patient] == [(100, 0.9), (0, None), (7, 0.0)]
     assert {each.negative_cells for each in error.by_patient} == {100}
+    for measured in ([MEASURED], [MEASURED | {"patients": 3}, MEASURED | {"patients": 3, "marker": "CD4"}]):
+        card_path.write_text(json.dumps(card | {"measurement": measured}))
+        assert all(each.by_patient == () for each in read_card(card_path).errors_by_patient())
     unusable: list[dict[str, Any]] = [
         {},
         {"cd138": {}},

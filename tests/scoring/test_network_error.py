@@ -209,19 +209,21 @@ def test_patients_who_differ_widen_the_correction_and_patients_alike_do_not() ->
     assert AS_INDEPENDENT not in unlike.note
 
 
-def test_the_rates_of_one_more_patient_lie_where_drawn_ones_do() -> None:
-    """Five patients with rates of a known Beta: a sixth lies where it should about as often as said."""
+@pytest.mark.parametrize("patients", [2, 3, 5])
+@pytest.mark.parametrize("alike", [0.01, 0.05])
+def test_the_rates_of_one_more_patient_lie_where_drawn_ones_do(patients: int, alike: float) -> None:
+    """Patients with rates of a known Beta, of mean 0.9: one more lies where it should about as often as said."""
     random, held = np.random.default_rng(3), 0
     for _ in range(400):
-        rates = random.beta(18, 2, 6)
-        seen = [(200, float(random.binomial(200, rate)) / 200) for rate in rates[:5]]
+        rates = random.beta(0.9 * (1 / alike - 1), 0.1 * (1 / alike - 1), patients + 1)
+        seen = [(200, float(random.binomial(200, rate)) / 200) for rate in rates[:-1]]
         cells = effective_cells(seen)
         assert cells is not None
-        assert cells <= 1000
+        assert cells <= 200 * patients
         pooled = float(np.mean([rate for _, rate in seen]))
         low, high = np.quantile(random.beta(pooled * cells + 0.5, (1 - pooled) * cells + 0.5, 4000), [0.025, 0.975])
-        held += low <= rates[5] <= high
-    assert held >= 0.88 * 400
+        held += low <= rates[-1] <= high
+    assert held >= 0.9 * 400
 
 
 @given(st.lists(st.tuples(st.integers(1, 3000), shares), min_size=2, max_size=8))
@@ -237,6 +239,8 @@ def test_a_correction_by_another_marker_or_of_a_marked_interval_is_marked() -> N
     by_patient = replace(CD138, by_patient=UNLIKE)
     assert corrected_interval(by_patient).note == "not validated for CCR4"
     assert corrected_interval(by_patient, marker="CD138").reliable
+    few = replace(CD138, patients=3, by_patient=UNLIKE[:3])
+    assert corrected_interval(few, marker="CD138").note == "measured on 3 patients"
     doubtful = replace(WIDTHLESS.intervals[0], reliable=False, note="9 blocks; at least 20 are wanted")
     marked = corrected_interval(by_patient, "CD138", replace(WIDTHLESS, intervals=(doubtful,)))
     assert (marked.reliable, marked.note) == (False, "9 blocks; at least 20 are wanted")

@@ -259,6 +259,22 @@ def test_groups_of_several_images_have_figures_of_their_own(make_field: MakeFiel
     assert sum(each["either"]["tp"] for each in figures["by_group"].values()) == figures["either"]["tp"]
     (error,) = measurement_errors(judged, "here")
     assert (error.images, error.patients) == (3, 2)
+    assert [each.positive_cells + each.negative_cells for each in error.by_patient] == [
+        figures["by_group"][group]["either"]["tp"] for group in ("a", "b")
+    ]
+
+
+def test_each_marker_has_the_calls_of_its_own_patients(make_field: MakeField) -> None:
+    shown = (("a", "CCR4"), ("a", "CD4"), ("b", "CD4"))
+    fields = [
+        replace(make_field("laboratory", f"{group}{marker}", seed), group=group, marker=marker, tissue="skin")
+        for seed, (group, marker) in enumerate(shown)
+    ]
+    errors = measurement_errors(judge(run_network(Oracle(fields), fields), 0.5, QUICK_POINT), "here")
+    assert [(each.marker, each.patients, len(each.by_patient)) for each in errors] == [("CCR4", 1, 1), ("CD4", 2, 2)]
+    for error in errors:
+        assert sum(each.positive_cells for each in error.by_patient) == error.positive_cells
+        assert sum(each.negative_cells for each in error.by_patient) == error.negative_cells
 
 
 def test_markers_and_tissues_of_a_laboratory_have_errors_of_their_own(make_field: MakeField) -> None:

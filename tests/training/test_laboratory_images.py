@@ -16,7 +16,9 @@ def folder(tmp_path: Path) -> Folder:
     return Folder(tmp_path)
 
 
-def test_the_item_corrects_its_file_a_little_and_the_list_only_where_the_file_is_silent(folder: Folder) -> None:
+def test_the_item_corrects_its_file_a_little_and_the_list_only_where_the_file_is_silent(
+    folder: Folder, caplog: pytest.LogCaptureFixture
+) -> None:
     image, marks = folder.slide(mpp=0.25), folder.geojson([WHERE, *dots()])
     (field,) = folder.read(image, marks, mpp=0.26)
     assert field.valid.sum() == 156 * 104
@@ -31,6 +33,8 @@ def test_the_item_corrects_its_file_a_little_and_the_list_only_where_the_file_is
     stated, picture = read_laboratory(folder.listed(item, silent, mpp=0.5), 0.5)
     assert stated.valid.sum() == 150 * 100
     assert picture.valid.sum() == 300 * 200
+    assert "item 1: at the top mpp is 0.5, but its file states 0.25 µm per pixel, which is taken" in caplog.text
+    assert "item 2: at the top" not in caplog.text
 
 
 @pytest.mark.parametrize(("mpp", "told"), [(0.45, ""), (0.25, ""), (0.16, "outlines have a median diameter of 3.8 µm")])
