@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from ihc_quant.errors import WeightsError
 from ihc_quant.network.card import WeightsCard, file_sha256, read_card, resolve_card
@@ -43,7 +43,8 @@ class Weights:
 def save_arrays(arrays: Arrays, path: Path) -> str:
     """Write tensors as safetensors, whole or not at all, and return the file's SHA-256."""
     partial = path.with_name(path.name + ".partial")
-    save_file({name: np.asarray(array, order="C") for name, array in arrays.items()}, partial)
+    # Not by the library's save_file, whose files nobody but their owner may read.
+    partial.write_bytes(save({name: np.asarray(array, order="C") for name, array in arrays.items()}))
     partial.replace(path)
     return file_sha256(path)
 
