@@ -95,7 +95,7 @@ class Settings:
     pixel_um: float = 0.5  # µm per pixel that the network works at
     fold: str = ""  # 0 to 4: hold out a fifth, learn from the rest with a fixed schedule; all: one fold after the other
     validation_patients: str = (
-        "006"  # patients, of CD138 or a laboratory, that choose thresholds; not used in folds; none where cd138 is 0
+        "006"  # patients, of CD138 or a laboratory, that choose thresholds; not in folds; "" for one alone
     )
     test_patients: str = "003"  # patients that are looked at once; where none of CD138 is named, all of it trains
     hold_out_images: bool = False  # though no patient is named, of five others or images one validates and one tests
