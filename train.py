@@ -94,10 +94,8 @@ class Settings:
     weights: str = "weights"  # folder of finished weights
     pixel_um: float = 0.5  # µm per pixel that the network works at
     fold: str = ""  # 0 to 4: hold out a fifth, learn from the rest with a fixed schedule; all: one fold after the other
-    validation_patients: str = (
-        "006"  # patients, of CD138 or a laboratory, that choose thresholds; not in folds; "" for one alone
-    )
-    test_patients: str = "003"  # patients that are looked at once; where none of CD138 is named, all of it trains
+    validation_patients: str = "006"  # patients, of CD138 or a laboratory, that choose thresholds; not used in folds
+    test_patients: str = "003"  # patients looked at once; both defaults are of CD138, and a laboratory alone has none
     hold_out_images: bool = False  # though no patient is named, of five others or images one validates and one tests
     encoder: str = "auto"  # plain or efficientnet_lite0; auto: that of the weights to start from, plain where from none
     start: str = ""  # a name, a card or a safetensors file of weights, or of an encoder's, to start from; "" for chance
