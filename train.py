@@ -11,7 +11,7 @@ that were not learned from, those of ``--validation-patients`` and ``--test-pati
 import math
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -26,7 +26,14 @@ from ihc_quant.network.architecture import MAP_NAMES, CellNetwork, normalise
 from ihc_quant.network.card import ARCHITECTURES, Architecture, WeightsCard
 from ihc_quant.training.assessment import quick_scores
 from ihc_quant.training.batches import EXACTLY, Batch, BatchDrawer
-from ihc_quant.training.collection import Collection, Sources, SplitPlan, held_out_counts, held_out_notice
+from ihc_quant.training.collection import (
+    Collection,
+    Sources,
+    SplitPlan,
+    held_out_counts,
+    held_out_notice,
+    laboratory_held_out,
+)
 from ihc_quant.training.counted import add_count_targets
 from ihc_quant.training.figures import summary_of
 from ihc_quant.training.finishing import Trained, finish_weights
@@ -38,7 +45,7 @@ from ihc_quant.training.progress import Watch, add_to_log, forget_after
 from ihc_quant.training.recipe import require_limits, stated_settings
 from ihc_quant.training.runs import SHIPPED, require_name, require_own, settings_of_run, was_started, write_settings
 from ihc_quant.training.sources import Counted
-from ihc_quant.training.split_file import laboratory_digests, split_as_kept, write_split
+from ihc_quant.training.split_file import arranged, laboratory_digests, parts_of, split_as_kept, write_split
 from ihc_quant.training.splits import FOLDS, Split
 from ihc_quant.training.starts import learned_before, left_out_notice, require_pixel, start_card, without_learned
 from ihc_quant.training.state import (
@@ -59,6 +66,7 @@ RUNS = Path("runs")  # folder of logs and checkpoints
 FOLD_NAMES = [str(fold) for fold in range(FOLDS)]
 SETS = ("cd138", "bcdata", "dsb2018", "painted", "he", "lysto")  # each names the setting of its share of a batch
 PLACE = ("data", "weights", "threads", "finish", "overwrite")  # where and how a run is done, not what is learned
+HELD_OUT = ("validation_patients", "test_patients")  # settings that name patients
 FILES = ("laboratory",)  # settings that a recipe states from its own folder
 WEIGHTS = ("extent_weight", "positivity_weight")
 LIMITS = {  # what numbers must be
@@ -87,7 +95,7 @@ class Settings:
     pixel_um: float = 0.5  # µm per pixel that the network works at
     fold: str = ""  # 0 to 4: hold out a fifth, learn from the rest with a fixed schedule; all: one fold after the other
     validation_patients: str = "006"  # patients, of CD138 or a laboratory, that choose thresholds; not used in folds
-    test_patients: str = "003"  # patients that are looked at once; where none of CD138 is named, all of it trains
+    test_patients: str = "003"  # patients looked at once; both defaults are of CD138, and a laboratory alone has none
     hold_out_images: bool = False  # though no patient is named, of five others or images one validates and one tests
     encoder: str = "auto"  # plain or efficientnet_lite0; auto: that of the weights to start from, plain where from none
     start: str = ""  # a name, a card or a safetensors file of weights, or of an encoder's, to start from; "" for chance
@@ -212,29 +220,28 @@ def collection_of(settings: Settings) -> Collection:
     )
 
 
-def split_of(settings: Settings, sources: Sources) -> Split:
+def split_of(settings: Settings, sources: Sources, before: Container[str] = frozenset()) -> Split:
     """Split every source by patient or, where patients are unknown, by image; what no batch draws from is tested."""
     named = [settings.validation_patients, settings.test_patients]
-    validation, test = ([name for name in names.split(",") if name] for names in named)
+    validation, test = ([name.strip() for name in names.split(",") if name.strip()] for names in named)
     fold = int(settings.fold) if settings.fold else None
-    plan = SplitPlan(fold, validation, test, settings.hold_out_images, settings.laboratory, settings.seed)
+    plan = SplitPlan(fold, validation, test, settings.hold_out_images, settings.laboratory, settings.seed, before)
     return plan.split(sources, settings.shares())
 
 
 def settled_split(settings: Settings, sources: Sources) -> Split:
     """Return the split that the run began with, or would; nobody is held out whom the starting weights know."""
-    split = without_learned(split_of(settings, sources), known_before(settings))
+    planned, before = split_of(settings, sources), known_before(settings)
     if not was_started(settings.folder):
-        return split
+        return arranged(planned, parts_of(split_of(settings, sources, before).groups()))
     learned = [source for source, count in settings.shares().items() if count]
-    return split_as_kept(settings.folder, split, learned, digests_of(settings))
+    kept = split_as_kept(settings.folder, planned, learned, digests_of(settings), before)
+    return without_learned(kept, before)
 
 
 def known_before(settings: Settings) -> frozenset[str]:
     """Return what the starting weights learned from."""
-    card = start_card(settings.start, settings.folder)
-    require_pixel(card, settings.pixel_um)
-    return learned_before(card)
+    return learned_before(start_card(settings.start, settings.folder))
 
 
 def digests_of(settings: Settings) -> dict[str, str]:
@@ -400,15 +407,25 @@ def trained(asked: Settings, sources: Sources, counted: Counted) -> Trained:
 # --- from flags to weights ------------------------------------------------------------------------------------------
 def parse_settings(arguments: Sequence[str] | None = None) -> Settings:
     """Return the settings given as flags and by the recipe that ``--settings`` names."""
-    return Settings(**stated_settings(Settings, __doc__, arguments, FILES))
+    stated = stated_settings(Settings, __doc__, arguments, FILES)
+    settings = Settings(**stated)
+    if settings.laboratory_share and not settings.cd138:
+        # The defaults name patients of CD138; a laboratory's own may be called the same.
+        unnamed = {name: "" for name in HELD_OUT if name not in stated}
+        drawn = {"hold_out_images": True} if len(unnamed) == len(HELD_OUT) else {}
+        settings = Settings(**(unnamed | drawn | stated))
+    return settings
 
 
 def begin(asked: Settings, sources: Sources) -> tuple[Settings, Split]:
     """Settle and keep what decides a run from its first step to its card; refuse here what could not end well."""
     precision = usable_precision(asked.precision, training_device())
     run = replace(asked, precision=precision, encoder=asked.architecture.encoder)
+    if not was_started(run.folder):
+        require_pixel(start_card(run.start, run.folder), run.pixel_um)
     split = settled_split(run, sources)
     batches_of(run, split).draw(0)
+    tell(laboratory_held_out(split, run.fold))
     tell(held_out_notice(split, run.fold))
     if not run.fold:
         require_own(run.target, run.folder, overwrite=run.overwrite)

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict, fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -615,6 +616,89 @@ def test_what_the_starting_weights_learned_from_is_in_no_figure(
     assert learned & {*planned["validation"], *planned["test"]}, "or the test shows nothing"
     assert not learned & {*split["validation"], *split["test"]}
     assert not [name for part in ("validation", "test") for name in split[part] if "painted" in name]
+
+
+def learned_from(folder: Path, *groups: str) -> str:
+    """Write weights that say they learned from these groups, and return how they are named as a start."""
+    card = read_card(ROOT / "weights" / "default.json")
+    tensors = (ROOT / "weights" / "default.safetensors").read_bytes()
+    (folder / "known.safetensors").write_bytes(tensors)
+    known = card.model_copy(update={"split": {"training": list(groups)}})
+    (folder / "known.json").write_text(known.model_dump_json())
+    return str(folder / "known.json")
+
+
+def test_who_is_held_out_is_drawn_from_those_the_start_does_not_know(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listed = pictures(tmp_path / "archive", patients=7)
+    for known in (("P0", "P1", "P2", "P3", "P4"), ("P2", "P3", "P4", "P5", "P6"), ("P0", "P1")):
+        start = learned_from(tmp_path, *(f"laboratory/{name}" for name in known))
+        settings = train.parse_settings(ours(tmp_path, listed, "--start", start))
+        groups = train.settled_split(settings, train.collection_of(settings).read()).groups()
+        drawn = {part: {n for n in groups[part] if n.startswith("laboratory")} for part in groups}
+        assert drawn["validation"]
+        assert drawn["test"]
+        assert {f"laboratory/{name}" for name in known} <= drawn["training"]
+        assert sum(map(len, drawn.values())) == 7
+    start = learned_from(tmp_path, *(f"laboratory/P{n}" for n in range(6)))
+    for more in ([], ["--fold", "0"]):
+        with pytest.raises(
+            SettingsError, match=r"by their pseudonyms .* all its patients but P6; 2 others .*--test-pat"
+        ):
+            train.main(ours(tmp_path, listed, "--start", start, *more))
+    assert not (runs / "ours").exists()
+    # Whoever is named keeps the last word, and is told that painted fields are no tissue.
+    capsys.readouterr()
+    train.begin(*begun(ours(tmp_path, listed, "--start", start, "--validation-patients", "P6")))
+    told = capsys.readouterr().err
+    assert "held out of the laboratory's patients, to choose thresholds on: P6; to test on: nobody." in told
+    assert "no real tissue is tested" in told
+
+
+def begun(flags: list[str]) -> tuple[train.Settings, Any]:
+    """Return what a run of these flags begins with."""
+    settings = train.parse_settings(flags)
+    return settings, train.collection_of(settings).read()
+
+
+def test_a_second_round_goes_on_exactly(runs: Path, tmp_path: Path) -> None:
+    listed = pictures(tmp_path / "archive", patients=7)
+    start = learned_from(tmp_path, "laboratory/P0", "laboratory/P3", "painted/painted-1")
+    settings, sources = begun(ours(tmp_path, listed, "--start", start))
+    run, first = train.begin(settings, sources)
+    again = train.settled_split(run, sources)
+    assert (again.training, again.validation, again.test) == (first.training, first.validation, first.test)
+
+
+def test_names_of_patients_may_be_spaced_and_defaults_are_for_cd138_alone(tmp_path: Path) -> None:
+    listed = pictures(tmp_path / "archive")
+    settings, sources = begun(ours(tmp_path, listed, "--validation-patients", "P0, P1 ,", "--test-patients= P2"))
+    groups = train.split_of(settings, sources).groups()
+    assert {"laboratory/P0", "laboratory/P1"} <= set(groups["validation"])
+    assert "laboratory/P2" in groups["test"]
+    alone = ["--name=ours", "--laboratory=ours.yaml", "--laboratory-share=2", "--cd138=0"]
+    drawn = train.parse_settings(alone)
+    assert (drawn.validation_patients, drawn.test_patients, drawn.hold_out_images) == ("", "", True)
+    stated = train.parse_settings([*alone, "--validation-patients=006"])
+    assert (stated.validation_patients, stated.test_patients, stated.hold_out_images) == ("006", "", False)
+    assert train.parse_settings(["--cd138=0"]).test_patients == "003"
+    assert train.parse_settings([*alone[:-1]]).test_patients == "003"
+
+
+def test_an_old_run_of_another_pixel_size_can_still_be_finished(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = pictures(tmp_path / "archive")
+    start = learned_from(tmp_path, "cd138/001")
+    settings, sources = begun(ours(tmp_path, listed, "--painted=0", "--pixel-um=0.6", "--start", start))
+    with pytest.raises(SettingsError, match=r"this run at 0\.6; set --pixel-um"):
+        train.begin(settings, sources)
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "require_pixel", lambda *_: None)
+        run, split = train.begin(settings, sources)
+    assert train.settled_split(run, sources).groups() == split.groups()
+    train.begin(run, sources)
 
 
 def test_ctrl_c_ends_in_one_sentence(

@@ -1,7 +1,7 @@
 """All sets that a run learns from or is tested on, and how each is split."""
 
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ihc_quant.errors import SettingsError
@@ -33,13 +33,19 @@ from ihc_quant.training.splits import (
     split_by_image,
     split_by_patient,
 )
-from ihc_quant.training.starts import was_learned
-from ihc_quant.training.statements import STAINED
+from ihc_quant.training.starts import was_learned, without_learned
+from ihc_quant.training.statements import REAL, STAINED
 
 IN_FOLDER = ("cd138", "bcdata", "dsb2018", "he", "lysto")
 """Sets that lie in the data folder."""
 FEWEST_PATIENTS = 3
 """Patients of a laboratory of whom some can be held out: one each to learn from, to validate and to test on."""
+FEWEST_UNSEEN = 2
+"""Of these, such that the starting weights do not know: one each to validate and to test on."""
+CURE = (
+    "add items of patients that they do not know, name such in --validation-patients and --test-patients, or start "
+    "from other weights"
+)
 Sources = Mapping[str, Sequence[TrainingField]]
 """Fields by source."""
 
@@ -138,6 +144,9 @@ class SplitPlan:
         The list of the laboratory's images, for what is told of it.
     seed : int
         Orders the laboratory's patients, of whom every fifth is held out.
+    before : container of str
+        Groups that the starting weights know, see ``starts``. Who is held out is drawn from all others, and they train;
+        of sets without a share, and where somebody named them, they do neither.
     """
 
     fold: int | None
@@ -146,6 +155,7 @@ class SplitPlan:
     hold_out_images: bool
     laboratory: str = ""
     seed: int = 1
+    before: Container[str] = frozenset()
 
     def split(self, sources: Sources, shares: Mapping[str, int]) -> Split:
         """Split every source by patient or, where patients are unknown, by image.
@@ -153,7 +163,8 @@ class SplitPlan:
         Raises
         ------
         SettingsError
-            Where a patient is named that no set has, or a laboratory's patients are too few to hold any out.
+            Where a patient is named that no set has, or those that the starting weights do not know are too few to hold
+            any out.
         """
         learned = {name: fields for name, fields in sources.items() if shares[name]}
         if self.fold is None:
@@ -165,7 +176,26 @@ class SplitPlan:
                     f"no such patient: {', '.join(sorted(unknown))}; correct --validation-patients or "
                     f"--test-patients (patients that are learned from: {there})."
                 )
-        return joined([self._split(name, fields, name in learned) for name, fields in sources.items()])
+        split = joined([self._split(name, fields, name in learned) for name, fields in sources.items()])
+        split = without_learned(split, self.before)
+        if self.fold is None and self.hold_out_images:
+            self._require_real(split, learned)
+        return split
+
+    def _require_real(self, split: Split, learned: Sources) -> None:
+        """Refuse a split in which real tissue is held out by nobody because the starting weights know it."""
+        real = [name for name in REAL if any(was_learned(self.before, name, f.group) for f in learned.get(name, ()))]
+        plain = replace(self, before=frozenset()).split(learned, dict.fromkeys(learned, 1)) if real else split
+        for part, purpose in (("validation", "to choose thresholds on"), ("test", "to test on")):
+            asked, left = (
+                any(field.source in REAL and field.source in learned for field in getattr(of, part))
+                for of in (plain, split)
+            )
+            if asked and not left:
+                raise SettingsError(
+                    f"the starting weights learned from {', '.join(real)}, and of real tissue that they do not know "
+                    f"nothing is left {purpose}; {CURE}."
+                )
 
     def _split(self, source: str, fields: Sequence[TrainingField], learned: bool) -> Split:
         """Return the parts of one source; what is not learned from is tested."""
@@ -173,9 +203,14 @@ class SplitPlan:
             return Split(tuple(fields), (), ())
         if source == "lysto":  # the held-out crops are tested by their counts, see ``held_out_counts``
             return Split(self._counted(fields), (), ())
+        unseen = [field for field in fields if not was_learned(self.before, source, field.group)]
         if self.fold is not None:
             seed = self._drawn_from(fields) if source == "laboratory" else None
-            part = hold_out_fold(fields, self.fold, CD138_FOLDS if source == "cd138" else (), seed)
+            if source == "cd138":
+                part = hold_out_fold(fields, self.fold, CD138_FOLDS)
+            else:
+                part = hold_out_fold(unseen, self.fold, (), seed)
+            part = _all_else_trains(part, fields, unseen)
             return part if learned else Split((), (), part.test)
         if not learned:
             return Split((), (), tuple(fields))
@@ -184,7 +219,8 @@ class SplitPlan:
         if source == "cd138" or (source == "laboratory" and (validation or test)):
             return split_by_patient(fields, validation, test)
         if self.validation or self.test or self.hold_out_images:
-            return split_by_image(fields, self._drawn_from(fields) if source == "laboratory" else None)
+            seed = self._drawn_from(fields) if source == "laboratory" else None
+            return _all_else_trains(split_by_image(unseen, seed), fields, unseen)
         return Split(tuple(fields), (), ())
 
     def _drawn_from(self, fields: Sequence[TrainingField]) -> int:
@@ -196,6 +232,13 @@ class SplitPlan:
                 f"({', '.join(patients)}); {FEWEST_PATIENTS} are the least, one each to learn from, to choose "
                 "thresholds on and to test on, so add items of others."
             )
+        unseen = [patient for patient in patients if not was_learned(self.before, "laboratory", patient)]
+        if len(unseen) < FEWEST_UNSEEN:
+            raise SettingsError(
+                f"{self.laboratory}: by their pseudonyms the starting weights learned from all its patients but "
+                f"{', '.join(unseen) or 'none'}; {FEWEST_UNSEEN} others are the least, one each to choose thresholds "
+                f"on and to test on, so {CURE}."
+            )
         return self.seed
 
     def _counted(self, fields: Sequence[TrainingField]) -> tuple[TrainingField, ...]:
@@ -206,8 +249,36 @@ class SplitPlan:
         return split_by_image(fields).training if held_out else tuple(fields)
 
 
+def _all_else_trains(part: Split, fields: Sequence[TrainingField], unseen: Sequence[TrainingField]) -> Split:
+    """Return a split in which only what is unseen is held out, and every other field trains."""
+    fresh, training = set(unseen), set(part.training)
+    known = tuple(field for field in fields if field not in fresh and field not in training)
+    validation, test = (tuple(field for field in held if field in fresh) for held in (part.validation, part.test))
+    return Split((*part.training, *known), validation, test)
+
+
+def laboratory_held_out(split: Split, fold: str) -> str:
+    """Return a line that names the patients of a laboratory that are held out; "" where none takes part.
+
+    Examples
+    --------
+    >>> laboratory_held_out(Split((), (), ()), "")
+    ''
+    """
+    groups = split.groups()
+    if not any(name.startswith("laboratory/") for names in groups.values() for name in names):
+        return ""
+    validation, test = (
+        ", ".join(name.split("/", 1)[1] for name in groups[part] if name.startswith("laboratory/")) or "nobody"
+        for part in ("validation", "test")
+    )
+    if fold:
+        return f"fold {fold} holds out of the laboratory's patients: {test}."
+    return f"held out of the laboratory's patients, to choose thresholds on: {validation}; to test on: {test}."
+
+
 def held_out_notice(split: Split, fold: str) -> str:
-    """Return what is to be told before a run whose weights cannot be finished by themselves; "" of others.
+    """Return what is to be told before a run that holds out too little; "" of others.
 
     Raises
     ------
@@ -215,7 +286,13 @@ def held_out_notice(split: Split, fold: str) -> str:
         Where some validate, but nothing on which thresholds can be chosen.
     """
     stained = " or ".join(STAINED)
-    if any(field.source in STAINED for field in (split.test if fold else split.validation)):
+    choosing = split.test if fold else split.validation
+    if any(field.source in STAINED for field in choosing):
+        laboratory = any(field.source == "laboratory" for field in split.training)
+        if laboratory and not any(field.source in REAL for field in choosing):
+            return "painted fields alone are held out to choose thresholds on: none of them comes from real tissue."
+        if laboratory and split.test and not any(field.source in REAL for field in split.test):
+            return "no real tissue is tested: the card's figures will say nothing of the laboratory's."
         return "" if split.test else "nobody tests: the card will have no figures."
     if fold:
         return f"fold {fold} holds out nothing of {stained}: no thresholds can be chosen on it and few figures made."

@@ -88,7 +88,8 @@ def left_out_notice(planned: Split, before: Container[str]) -> str:
         return ""
     groups = {(field.source, field.group) for field in known}
     sets = ", ".join(sorted({source for source, _ in groups}))
+    by = " (by pseudonym)" if any(source == "laboratory" for source, _ in groups) else ""
     return (
-        f"the starting weights learned from {len(groups)} patients or images of {sets} that would be held out; they "
-        "choose no threshold and no figure counts them."
+        f"the starting weights learned from {len(groups)} patients or images of {sets}{by} that would be held out; "
+        "they choose no threshold and no figure counts them."
     )

@@ -26,8 +26,9 @@ PLANNED = Split((field_of("a"), field_of("b")), (field_of("c"),), (field_of("d")
 def laboratory(tmp_path: Path) -> Path:
     folder = tmp_path / "archive"
     folder.mkdir()
-    for name in ("a.png", "a.geojson", "classes.yaml"):
+    for name in ("a.png", "a.geojson"):
         (folder / name).write_text(name)
+    (folder / "classes.yaml").write_text("classes:\n  A: positive\n")
     (folder / "laboratory.yaml").write_text(json.dumps({"items": [ITEM]}))
     return folder / "laboratory.yaml"
 
@@ -37,11 +38,21 @@ def test_a_change_of_any_file_of_a_laboratory_is_refused(laboratory: Path, tmp_p
     run = tmp_path / "run"
     write_split(run, PLANNED, laboratory_digests(laboratory))
     path = laboratory.parent / changed
-    # Of the same length, and a list of the same meaning.
-    path.write_text(" " + path.read_text() if changed == laboratory.name else path.read_text()[::-1])
+    # Of the same length.
+    old, new = {"laboratory.yaml": ("P01", "P02"), "classes.yaml": ("A", "B")}.get(changed, ("a", "b"))
+    path.write_text(path.read_text().replace(old, new))
     with pytest.raises(SettingsError, match=r"of the laboratory has changed.* another --name") as refused:
         split_as_kept(run, PLANNED, ["laboratory"], laboratory_digests(laboratory))
     assert ("the list" if changed == laboratory.name else changed) in str(refused.value)
+
+
+def test_comments_and_the_licence_change_nothing(laboratory: Path) -> None:
+    before = laboratory_digests(laboratory)
+    for path in (laboratory, laboratory.parent / "classes.yaml"):
+        path.write_text("# looked through once more\n" + path.read_text())
+    assert laboratory_digests(laboratory) == before
+    laboratory.write_text(json.dumps({"licence": "ours", "items": [ITEM]}, indent=1))
+    assert laboratory_digests(laboratory) == before
 
 
 def test_a_laboratory_may_move_as_a_whole_and_its_list_be_renamed(laboratory: Path, tmp_path: Path) -> None:
@@ -71,6 +82,15 @@ def test_images_that_came_or_went_are_refused(tmp_path: Path, training: tuple[Tr
     write_split(tmp_path, PLANNED, {})
     with pytest.raises(SettingsError, match=r"laboratory/(a|new) was added or removed"):
         split_as_kept(tmp_path, Split(training, PLANNED.validation, PLANNED.test), ["laboratory"], {})
+
+
+def test_known_groups_that_the_run_kept_out_stay_out(tmp_path: Path) -> None:
+    write_split(tmp_path, PLANNED, {})
+    now = Split((*PLANNED.training, field_of("known")), PLANNED.validation, PLANNED.test)
+    kept = split_as_kept(tmp_path, now, ["laboratory"], {}, {"laboratory/known"})
+    assert kept.groups() == PLANNED.groups()
+    with pytest.raises(SettingsError, match="laboratory/known was added"):
+        split_as_kept(tmp_path, now, ["laboratory"], {})
 
 
 def test_a_run_that_kept_no_split_is_taken_as_planned_but_not_with_a_laboratory(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ihc_quant.errors import SettingsError
-from ihc_quant.training.collection import SplitPlan, held_out_notice
+from ihc_quant.training.collection import SplitPlan, held_out_notice, laboratory_held_out
 from ihc_quant.training.field import TrainingField
 from ihc_quant.training.sources import patient_of
 from ihc_quant.training.splits import (
@@ -183,3 +183,48 @@ def test_a_patient_that_no_fold_would_hold_out_is_refused(present: tuple[str, ..
 def test_folds_partition_counted_crops(names: set[str]) -> None:
     folds = [in_fold(dict.fromkeys(names, 1), fold) for fold in range(FOLDS)]
     assert sorted(name for fold in folds for name in fold) == sorted(names)
+
+
+def of_set(source: str, *names: str) -> list[TrainingField]:
+    return [replace(field_of(name, name), source=source) for name in names]
+
+
+def test_what_the_start_knows_trains_and_folds_hold_out_the_others() -> None:
+    sources = {"cd138": of_set("cd138", *CD138_FOLDS), "bcdata": of_set("bcdata", *"abcdefg")}
+    before = {"cd138/001", "bcdata/a", "bcdata/c"}
+    plans = [SplitPlan(fold, (), (), hold_out_images=False, before=before) for fold in range(FOLDS)]
+    splits = [plan.split(sources, {"cd138": 1, "bcdata": 1}) for plan in plans]
+    for split in splits:
+        assert_disjoint_and_whole(split, [*sources["cd138"], *sources["bcdata"]])
+        assert before <= set(split.groups()["training"])
+    tested = [name for split in splits for name in split.groups()["test"]]
+    assert sorted(tested) == [*(f"bcdata/{name}" for name in "bdefg"), *(f"cd138/{n}" for n in CD138_FOLDS[1:])]
+    # Of a set without a share nobody trains, and what is known is not tested either.
+    foreign = plans[0].split(sources, {"cd138": 0, "bcdata": 1}).groups()
+    assert not [name for names in foreign.values() for name in names if name.startswith("cd138")]
+
+
+def test_real_tissue_that_is_all_known_is_refused_where_some_would_be_held_out() -> None:
+    sources = {"bcdata": of_set("bcdata", *"abcde"), "painted": of_set("painted", *"abcde")}
+    shares = {"bcdata": 1, "painted": 1}
+    for unseen, purpose in (("", "to choose thresholds on"), ("e", "to choose thresholds on")):
+        before = {f"bcdata/{name}" for name in set("abcde") - set(unseen)}
+        plan = SplitPlan(None, (), (), hold_out_images=True, before=before)
+        with pytest.raises(SettingsError, match=f"learned from bcdata, .* nothing is left {purpose}; add items"):
+            plan.split(sources, shares)
+    enough = SplitPlan(None, (), (), hold_out_images=True, before={"bcdata/a", "bcdata/b", "bcdata/c"})
+    assert parts_of(enough.split(sources, shares))[1:] == [{"e", "b"}, {"d", "a"}]
+
+
+def test_of_a_laboratory_it_is_told_who_is_held_out_and_that_painted_fields_are_no_tissue() -> None:
+    ours, painted = of_set("laboratory", "P1", "P2", "P3"), of_set("painted", "1", "2")
+    alone = Split(tuple(ours), (painted[0],), (painted[1],))
+    assert held_out_notice(alone, "").startswith("painted fields alone are held out to choose thresholds on")
+    assert held_out_notice(Split(tuple(ours[1:]), (ours[0],), (painted[1],)), "").startswith("no real tissue is tested")
+    assert held_out_notice(Split((ours[2],), (ours[0],), (ours[1],)), "") == ""
+    told = laboratory_held_out(Split((ours[2],), (ours[0],), (ours[1], painted[0])), "")
+    assert told == "held out of the laboratory's patients, to choose thresholds on: P1; to test on: P2."
+    assert (
+        laboratory_held_out(Split(tuple(ours), (), ()), "3") == "fold 3 holds out of the laboratory's patients: nobody."
+    )
+    assert laboratory_held_out(Split(tuple(painted), (), ()), "") == ""

@@ -44,6 +44,7 @@ def test_what_the_start_learned_from_neither_validates_nor_tests(shipped: Weight
         "test": ["cd138/new", "laboratory/P02"],
     }
     assert "3 patients or images of bcdata, cd138 that would be held out" in left_out_notice(planned, before)
+    assert "of laboratory (by pseudonym) that" in left_out_notice(planned, {"laboratory/P01"})
     assert left_out_notice(planned, frozenset()) == ""
     assert without_learned(planned, frozenset()).groups() == planned.groups()
 
