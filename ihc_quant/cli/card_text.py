@@ -100,8 +100,8 @@ def _count_errors(errors: Sequence[MeasurementError]) -> str:
     counted = [
         f"{error.marker}, {error.tissue}, {which} ({_numbered(count.images, 'image')} in "
         f"{_numbered(count.patients, 'group')} with at least {count.least_cells}): found / true "
-        f"{math.exp(count.bias_log):.3f} as geometric mean, its logarithm {count.bias_log:+.3f} with standard deviation "
-        f"{count.sd_log:.3f}"
+        f"{math.exp(count.bias_log):.3f} as geometric mean, its logarithm {count.bias_log:+.3f} with standard "
+        f"deviation {count.sd_log:.3f}"
         for error in errors
         for which, count in (("positive cells", error.positive_count), ("all cells", error.cell_count))
         if count is not None
