@@ -1,6 +1,6 @@
 """Fixtures shared by all tests."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +32,23 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip("the real images of ../shared/data are not here")
     return SHARED_DATA
+
+
+@pytest.fixture
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Folder that ``train.py`` keeps its runs in."""
+    monkeypatch.setattr("train.RUNS", tmp_path / "runs")
+    return tmp_path / "runs"
+
+
+@pytest.fixture
+def threads_as_before() -> Iterator[None]:
+    """Gives PyTorch back the threads that a test takes from it."""
+    import torch  # most tests do without
+
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
 
 
 class PaintedPredictor:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from ihc_quant.batch.measurement import Measurement
 from ihc_quant.batch.quality_control import QualityUsed
 from ihc_quant.domain.outcome import Scored
-from ihc_quant.tissue.quality import PALE, colours_unfit, vectors_off
+from ihc_quant.tissue.quality import PALE, colours_unfit, much_spoiled, vectors_off, white_off
 
 UNSUPPORTED_POSITIVE = 100
 """Fewest positive cells of which some must show chromogen; fewer may lie where no pixel was sampled."""
@@ -86,10 +86,9 @@ def _unsupported(known: list[tuple[Scored, Measurement]]) -> Iterator[str]:
 
 def _white(judged: Judged) -> Iterator[str]:
     off = [
-        f"{slide_id} ({100 * deviation:.0f} % from the expected)"
+        f"{slide_id} ({100 * (quality.findings.white_deviation or 0):.0f} % from the expected)"
         for slide_id, (_, quality) in judged.items()
-        if (deviation := quality.findings.white_deviation) is not None
-        and deviation > quality.found.thresholds.flagged_white
+        if white_off(quality.findings.white_deviation, quality.found.thresholds)
     ]
     if off:
         yield f"Unusual white point on {', '.join(off)}: check lamp, exposure and white balance of the scan."
@@ -99,7 +98,7 @@ def _spoiled(judged: Judged) -> Iterator[str]:
     spoiled = [
         f"{slide_id} ({100 * quality.findings.excluded_share:.0f} % of the tissue)"
         for slide_id, (_, quality) in judged.items()
-        if quality.findings.excluded_share > quality.found.thresholds.flagged_share
+        if much_spoiled(quality.findings.excluded_share, quality.found.thresholds)
     ]
     if spoiled:
         yield f"Much is spoiled by pen, fold, blur and the like on {', '.join(spoiled)}."

@@ -109,7 +109,7 @@ def summarise(
     excluded = sum(area for cause, area in areas.items() if cause in settings.excluded) / whole if whole else 0.0
     glass = quality.areas_um2(~tissue.mask).get(Cause.PEN, 0.0)
     flags = []
-    if excluded > settings.flagged_share:
+    if much_spoiled(excluded, settings):
         flags.append(f"{100 * excluded:.0f} % of the tissue is spoiled (pen, fold, blur and the like).")
     flags += _colour_flags(colours, settings)
     shape = density.values.shape
@@ -140,7 +140,7 @@ def _colour_flags(colours: SlideColours, settings: QualitySettings) -> Iterator[
             f"neither reference vector (more than {100 * FLAGGED_UNFIT_SHARE:g} %), so stain may have been missed or "
             "mistaken; check chromogen, counterstain and scan."
         )
-    if white is not None and (off := white_deviation(white)) > settings.flagged_white:
+    if white is not None and white_off(off := white_deviation(white), settings):
         shown = ", ".join(f"{channel:.0f}" for channel in white)
         yield (
             f"Unusual white point: empty glass shows as {shown} (red, green, blue), up to {100 * off:.0f} % from the "
@@ -158,6 +158,16 @@ def colours_unfit(colours: SlideColours, settings: QualitySettings) -> bool:
     """Return whether too many strong pixels fit neither stain of the score, though no vector was seen to lie off."""
     many = colours.unfit_share is not None and colours.unfit_share > FLAGGED_UNFIT_SHARE
     return many and not vectors_off(colours, settings)
+
+
+def white_off(deviation: float | None, settings: QualitySettings) -> bool:
+    """Return whether empty glass, where there is any, deviates too far from the white that is expected."""
+    return deviation is not None and deviation > settings.flagged_white
+
+
+def much_spoiled(excluded_share: float, settings: QualitySettings) -> bool:
+    """Return whether too much of the tissue is spoiled."""
+    return excluded_share > settings.flagged_share
 
 
 def _pieces_apart(

@@ -12,6 +12,12 @@ MakeField = Callable[..., TrainingField]
 """Makes a field of discs: ``make_field(source, name, seed)``."""
 
 
+def one_pixel(source: str, name: str, group: str) -> TrainingField:
+    """Return a field of which nothing matters but whose it is."""
+    pixel = np.zeros((1, 1, 3), np.uint8)
+    return TrainingField(source, name, group, pixel, None, np.empty(0, np.int8), None, np.ones((1, 1), np.bool_))
+
+
 @pytest.fixture(scope="session")
 def make_field() -> MakeField:
     """Blue and brown discs on white, with their truth."""

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,11 +20,11 @@ from ihc_quant.training.splits import (
     split_by_image,
     split_by_patient,
 )
+from tests.training.conftest import one_pixel
 
 
 def field_of(name: str, group: str) -> TrainingField:
-    pixel = np.zeros((1, 1, 3), np.uint8)
-    return TrainingField("set", name, group, pixel, None, np.empty(0, np.int8), None, np.ones((1, 1), np.bool_))
+    return one_pixel("set", name, group)
 
 
 groups = st.lists(st.sampled_from("abcdefg"), min_size=1, max_size=40)

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from ihc_quant.errors import SettingsError
@@ -19,11 +18,11 @@ from ihc_quant.training.starts import (
     without_learned,
 )
 from ihc_quant.training.statements import INHERITED
+from tests.training.conftest import one_pixel
 
 
 def field_of(source: str, group: str) -> TrainingField:
-    pixel = np.zeros((1, 1, 3), np.uint8)
-    return TrainingField(source, group, group, pixel, None, np.empty(0, np.int8), None, np.ones((1, 1), np.bool_))
+    return one_pixel(source, group, group)
 
 
 @pytest.fixture(scope="module")
